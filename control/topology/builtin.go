@@ -1,0 +1,83 @@
+package topology
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	qsc "github.com/quantum-secure-cloud/qsc"
+)
+
+//go:embed tohoku.toml tokyo.toml
+var builtins embed.FS
+
+// Builtins returns the names of the networks that come with the program.
+func Builtins() []string { return []string{"tohoku", "tokyo"} }
+
+// Source returns the text of a built-in network as it was written, comments
+// included, or nil when there is none of that name.
+func Source(name string) []byte {
+	for _, b := range Builtins() {
+		if b == name {
+			text, _ := builtins.ReadFile(name + ".toml")
+			return text
+		}
+	}
+	return nil
+}
+
+// Load reads the file of that name or, when there is no such file, the
+// built-in network of that name. Errors: NotFound when there is neither,
+// Invalid with Faults as from Parse, Denied or Other when the file cannot be
+// read.
+func Load(fileOrBuiltin string) (*Network, error) {
+	data, err := readFile(fileOrBuiltin)
+	if err == nil {
+		return Parse(fileOrBuiltin, data)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if text := Source(fileOrBuiltin); text != nil {
+		return Parse(fileOrBuiltin, text)
+	}
+	return nil, qsc.E("topology.Load", qsc.NotFound, "",
+		"there is no file %s and no built-in network of that name; built in: %s", quote(fileOrBuiltin), strings.Join(Builtins(), ", "))
+}
+
+// readFile reads a regular file up to one byte beyond MaxFile, which Parse
+// then refuses.
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, openError(name, err)
+	}
+	defer f.Close()
+	var buf bytes.Buffer
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, openError(name, err)
+	case info.IsDir():
+		return nil, qsc.E("topology.Load", qsc.Invalid, "", "%s is a directory; give the network's file", quote(name))
+	}
+	if _, err := buf.ReadFrom(io.LimitReader(f, MaxFile+1)); err != nil {
+		return nil, openError(name, err)
+	}
+	return buf.Bytes(), nil
+}
+
+func openError(name string, err error) error {
+	kind := qsc.Other
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		kind = qsc.Denied
+	case errors.Is(err, fs.ErrNotExist):
+		kind = qsc.NotFound
+	}
+	return qsc.E("topology.Load", kind, "", "cannot read the network description: %w", err)
+}

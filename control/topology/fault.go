@@ -1,0 +1,110 @@
+package topology
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	qsc "github.com/quantum-secure-cloud/qsc"
+)
+
+// Fault is one thing wrong in a description.
+type Fault struct {
+	File string
+	Line int // from 1; 0 when the whole file is meant
+	Col  int // in characters, from 1; 0 when not known
+	Text string
+}
+
+// String prints "file:line:col: text", without the numbers that are not known.
+func (f Fault) String() string {
+	switch {
+	case f.Line == 0:
+		return f.File + ": " + f.Text
+	case f.Col == 0:
+		return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Text)
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Col, f.Text)
+}
+
+// Faults is every fault of a description, sorted by place.
+type Faults []Fault
+
+// maxFaults bounds the listing of a file that is wrong throughout.
+const maxFaults = 10_000
+
+// Error prints one fault per line.
+func (fs Faults) Error() string {
+	lines := make([]string, len(fs))
+	for i, f := range fs {
+		lines[i] = f.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// report collects faults by byte offset and turns them into places at the end.
+type report struct {
+	file string
+	data []byte
+	all  []offsetFault
+	more int
+}
+
+type offsetFault struct {
+	at   int // byte offset; wholeFile for none
+	text string
+}
+
+const wholeFile = -1
+
+func (r *report) addf(at int, format string, args ...any) {
+	if len(r.all) == maxFaults {
+		r.more++
+		return
+	}
+	r.all = append(r.all, offsetFault{at, fmt.Sprintf(format, args...)})
+}
+
+// err returns nil or all faults as an error of kind Invalid.
+func (r *report) err() error {
+	if len(r.all) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(r.all, func(a, b offsetFault) int { return a.at - b.at })
+	faults := make(Faults, 0, len(r.all)+1)
+	line, start := 1, 0 // start: offset at which line begins
+	seen := 0
+	for _, f := range r.all {
+		if f.at == wholeFile {
+			faults = append(faults, Fault{File: r.file, Text: f.text})
+			continue
+		}
+		for ; seen < f.at && seen < len(r.data); seen++ {
+			if r.data[seen] == '\n' {
+				line, start = line+1, seen+1
+			}
+		}
+		col := utf8.RuneCount(r.data[start:seen]) + 1
+		faults = append(faults, Fault{r.file, line, col, f.text})
+	}
+	if r.more > 0 {
+		faults = append(faults, Fault{File: r.file, Text: fmt.Sprintf("and %d more faults", r.more)})
+	}
+	return qsc.E("topology.Parse", qsc.Invalid, "", "%s in the network description:\n%w", count(len(r.all)+r.more, "fault"), faults)
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// quote shows a piece of the file safely and shortly.
+func quote(s string) string {
+	if len(s) > 80 {
+		s = strings.ToValidUTF8(s[:80], "") + "..."
+	}
+	return fmt.Sprintf("%q", s)
+}
