@@ -27,7 +27,7 @@ func tile(k int) int {
 // Lengths that do not fit are a programming error and panic.
 func Split(dst [][]byte, points []byte, secret, coeff []byte, k int) {
 	length := len(secret)
-	if k < 1 || len(dst) != len(points) || len(coeff) != (k-1)*length {
+	if k < 2 || len(dst) != len(points) || len(coeff) != (k-1)*length {
 		panic("gf: Split: lengths do not fit")
 	}
 	for _, d := range dst {
@@ -38,9 +38,9 @@ func Split(dst [][]byte, points []byte, secret, coeff []byte, k int) {
 	if length == 0 || len(dst) == 0 {
 		return
 	}
-	kern, step := active.Load(), tile(k)
+	kern, step := kernel(active.Load()), tile(k)
 	for off := 0; off < length; off += step {
-		kern.split(dst, points, secret, coeff, k, off, min(off+step, length))
+		split(kern, dst, points, secret, coeff, k, off, min(off+step, length))
 	}
 }
 
@@ -61,8 +61,8 @@ func Combine(dst, weights []byte, src [][]byte) {
 	if len(dst) == 0 {
 		return
 	}
-	kern := active.Load()
+	kern := kernel(active.Load())
 	for off := 0; off < len(dst); off += tileMax {
-		kern.combine(dst, weights, src, off, min(off+tileMax, len(dst)))
+		combine(kern, dst, weights, src, off, min(off+tileMax, len(dst)))
 	}
 }

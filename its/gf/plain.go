@@ -37,10 +37,6 @@ func splitPlain(dst [][]byte, points []byte, secret, coeff []byte, k, off, end i
 		hi := min(lo+tileMin, end)
 		for i, x := range points {
 			d := dst[i][lo:hi]
-			if k == 1 {
-				copy(d, secret[lo:hi])
-				continue
-			}
 			copy(d, coeff[(k-2)*length+lo:(k-2)*length+hi])
 			for j := k - 3; j >= 0; j-- {
 				hornerStep(d, coeff[j*length+lo:j*length+hi], x)
