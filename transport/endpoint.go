@@ -1,0 +1,236 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/quantum-secure-cloud/qsc"
+)
+
+// Config describes a node's channels.
+type Config struct {
+	Node     qsc.NodeID
+	Listener net.Listener // owned by the endpoint; nil where no link listens
+	Links    []LinkConfig
+	Handlers map[Method]Handler
+	Logger   *slog.Logger
+}
+
+const (
+	maxGreetings = 64              // connections that are not authenticated yet
+	connectWait  = 2 * time.Second // a call waits so long for a link to come up
+)
+
+// Endpoint is a node's side of all its channels. It implements Caller.
+type Endpoint struct {
+	cfg    Config
+	links  []*link
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup
+	born   time.Time
+}
+
+// Open starts dialling and listening. Close ends it.
+func Open(cfg Config) *Endpoint {
+	e := &Endpoint{cfg: cfg, born: time.Now()}
+	e.ctx, e.cancel = context.WithCancelCause(context.Background())
+	for _, lc := range cfg.Links {
+		l := newLink(lc, cfg.Logger, func(r request) { e.wg.Go(func() { e.handle(r) }) })
+		e.links = append(e.links, l)
+		if lc.End == 0 {
+			e.wg.Go(func() { l.dial(e.ctx) })
+		}
+	}
+	if cfg.Listener != nil {
+		e.wg.Go(e.listen)
+	}
+	return e
+}
+
+// Close ends every session and waits for every request's handler.
+func (e *Endpoint) Close() error {
+	cause := qsc.E("transport", qsc.Unreachable, string(e.cfg.Node), "this node is shutting down")
+	e.cancel(cause)
+	if e.cfg.Listener != nil {
+		_ = e.cfg.Listener.Close()
+	}
+	for _, l := range e.links {
+		if s, _, _ := l.current(); s != nil {
+			s.fail(cause)
+		}
+	}
+	e.wg.Wait()
+	return nil
+}
+
+func (e *Endpoint) listen() {
+	slots := make(chan struct{}, maxGreetings)
+	for {
+		conn, err := e.cfg.Listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			e.cfg.Logger.Warn("accept failed", "err", err)
+			if !e.pause(firstRetry) {
+				return
+			}
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
+			e.wg.Go(func() { e.welcome(conn, sync.OnceFunc(func() { <-slots })) })
+		default:
+			_ = conn.Close()
+		}
+	}
+}
+
+func (e *Endpoint) pause(d time.Duration) bool {
+	select {
+	case <-e.ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// welcome is one incoming connection's life; greeted frees its place among the
+// unauthenticated.
+func (e *Endpoint) welcome(conn net.Conn, greeted func()) {
+	defer greeted()
+	defer conn.Close()
+	stop := context.AfterFunc(e.ctx, func() { _ = conn.Close() })
+	defer stop()
+	_ = conn.SetDeadline(time.Now().Add(handshakeMax))
+	id, err := readPreface(conn)
+	if err != nil {
+		return
+	}
+	l := e.listening(id)
+	if l == nil {
+		_ = answerPreface(conn, qsc.NotFound)
+		return
+	}
+	if err := answerPreface(conn, qsc.Other); err != nil {
+		return
+	}
+	if err := l.accept(e.ctx, conn, greeted); grave(err) && e.ctx.Err() == nil {
+		l.log.Warn("connection refused", "err", err)
+	}
+}
+
+func (e *Endpoint) listening(id qsc.LinkID) *link {
+	for _, l := range e.links {
+		if l.cfg.ID == id && l.cfg.End == 1 {
+			return l
+		}
+	}
+	return nil
+}
+
+// handle serves one request of a peer's.
+func (e *Endpoint) handle(r request) {
+	ctx, cancel := context.WithCancelCause(e.ctx)
+	defer cancel(nil)
+	s := newStream(ctx, r.pipe)
+	defer s.stop()
+	h := e.cfg.Handlers[r.method]
+	err := error(qsc.E("transport.Serve", qsc.Unsupported, string(e.cfg.Node), "method %d is not known here", r.method))
+	if h != nil {
+		err = h(ctx, s.Peer(), r.head, s)
+	}
+	if err != nil {
+		r.pipe.reset(err, true)
+		return
+	}
+	_ = s.End() // a peer that is gone needs no end
+}
+
+// Call implements Caller.
+func (e *Endpoint) Call(ctx context.Context, peer qsc.NodeID, m Method, head []byte) (*Stream, error) {
+	if len(head) > MaxHead {
+		return nil, qsc.E("transport.Call", qsc.Invalid, string(peer), "request head of %d bytes is over the limit of %d", len(head), MaxHead)
+	}
+	s, err := e.sessionTo(ctx, peer)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.open(m, head)
+	if err != nil {
+		return nil, err
+	}
+	return newStream(ctx, p), nil
+}
+
+// sessionTo finds a session with the peer. A link that has been down for long
+// answers at once; one that may be just connecting is waited for.
+func (e *Endpoint) sessionTo(ctx context.Context, peer qsc.NodeID) (*session, error) {
+	deadline := time.NewTimer(max(0, connectWait-time.Since(e.born)))
+	defer deadline.Stop()
+	for {
+		why := error(qsc.E("transport.Call", qsc.NotFound, string(peer), "node %s has no link to it", e.cfg.Node))
+		var change <-chan struct{}
+		for _, l := range e.links {
+			if l.cfg.Peer != peer {
+				continue
+			}
+			s, err, c := l.current()
+			if s != nil {
+				return s, nil
+			}
+			change = c
+			why = down(peer, err)
+		}
+		if change == nil {
+			return nil, why
+		}
+		select {
+		case <-change:
+		case <-deadline.C:
+			return nil, why
+		case <-ctx.Done():
+			return nil, contextError(ctx, peer)
+		}
+	}
+}
+
+func down(peer qsc.NodeID, err error) error {
+	if err == nil {
+		err = errors.New("no connection yet")
+	}
+	if k := qsc.KindOf(err); k == qsc.Exhausted || k == qsc.Conflict {
+		return qsc.E("transport.Call", k, string(peer), "%w", err)
+	}
+	return qsc.E("transport.Call", qsc.Unreachable, string(peer), "%w", err)
+}
+
+// Status tells of every channel.
+func (e *Endpoint) Status() []LinkStatus {
+	var all []LinkStatus
+	for _, l := range e.links {
+		all = append(all, l.status())
+	}
+	return all
+}
+
+func (l *link) status() LinkStatus {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	st := LinkStatus{Link: l.cfg.ID, Peer: l.cfg.Peer, Up: l.turn != nil, Resumed: l.resumed}
+	if l.why != nil && !st.Up {
+		st.Why = l.why.Error()
+	}
+	if s := l.session; s != nil {
+		s.mu.Lock()
+		st.Waiting = s.waiting
+		s.mu.Unlock()
+	}
+	st.Waiting = st.Waiting || l.cfg.Ledger.Status().Exhausted
+	return st
+}

@@ -1,0 +1,218 @@
+package transport
+
+import (
+	"encoding/binary"
+	"net"
+	"sync"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/its/otp"
+)
+
+// A frame's body is
+//
+//	seq   uint64   number of this frame in its direction, from 0
+//	ack   uint64   number of the next frame expected of the peer
+//	…              the next bytes of the session's stream
+//
+// A frame without stream bytes is a bare acknowledgement: it takes no number
+// and is not kept.
+const (
+	bodyHead   = 16
+	maxBody    = 128 << 10 // of a frame: text, pad and seal fit the L2 cache
+	minTail    = 4 << 10   // stream bytes for which a smaller pad is not taken
+	keepLimit  = 8 << 20   // sealed bytes kept until they are acknowledged
+	ackAfter   = 1 << 20   // received bytes after which one is sent unasked
+	frameLimit = otp.Overhead + maxBody
+)
+
+// session is the reliable stream between two nodes. It outlives connections:
+// sealed frames are kept until acknowledged and sent again unchanged on the next
+// connection, so a dropped connection costs no key and never seals twice under
+// one pad. It does not outlive either process.
+type session struct {
+	id   [16]byte
+	peer qsc.NodeID
+
+	mu    sync.Mutex
+	work  sync.Cond // out, kept, acknowledgements or the connection have changed
+	err   error     // once set, the session is over
+	done  chan struct{}
+	pipes map[uint32]*pipe
+	crowd map[*pipe]struct{} // waiting for room in out
+
+	nextID  uint32
+	out     []byte // chunks that wait to be sealed, from outHead on
+	outHead int
+	part    []byte // received bytes of a chunk that is not whole yet
+
+	sendSeq uint64 // number of the next frame
+	kept    []sealed
+	keptLen int
+	recvSeq uint64 // number of the next frame expected
+	unacked int    // bytes received since we last acknowledged
+
+	waiting bool // a frame waits for couriered key
+	stuck   int  // connections in a row that broke on a frame
+}
+
+// sealed is a frame that the peer has not acknowledged.
+type sealed struct {
+	seq   uint64
+	pos   uint64
+	frame []byte
+}
+
+func newSession(id [16]byte, peer qsc.NodeID, end int) *session {
+	s := &session{id: id, peer: peer, nextID: uint32(end) + 1, done: make(chan struct{}),
+		pipes: map[uint32]*pipe{}, crowd: map[*pipe]struct{}{}}
+	s.work.L = &s.mu
+	return s
+}
+
+// fail ends the session and everything in it.
+func (s *session) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return
+	}
+	s.err = err
+	for _, p := range s.pipes {
+		p.resetLocked(err, false)
+	}
+	s.kept, s.out, s.keptLen, s.outHead = nil, nil, 0, 0
+	close(s.done)
+	s.work.Broadcast()
+}
+
+// oldest returns the pad position of the first frame that may be sent again.
+func (s *session) oldest() (pos uint64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.kept) == 0 {
+		return 0, false
+	}
+	return s.kept[0].pos, true
+}
+
+func (s *session) received() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.recvSeq
+}
+
+// acknowledge drops the frames below seq. The caller holds the mutex.
+func (s *session) acknowledge(seq uint64) {
+	n := 0
+	for n < len(s.kept) && s.kept[n].seq < seq {
+		s.keptLen -= len(s.kept[n].frame)
+		framePool.put(s.kept[n].frame)
+		s.kept[n] = sealed{}
+		n++
+	}
+	s.kept = s.kept[n:]
+	s.work.Broadcast()
+}
+
+// carrier is one connection's turn at carrying a session.
+type carrier struct {
+	*session
+	conn   net.Conn
+	closed bool // guarded by the session's mutex
+}
+
+// close ends the turn; the session lives on.
+func (c *carrier) close() {
+	_ = c.conn.Close()
+	c.mu.Lock()
+	c.closed = true
+	c.work.Broadcast()
+	c.mu.Unlock()
+}
+
+// next waits for something to seal and returns how many stream bytes there are;
+// 0 asks for a bare acknowledgement. ok is false when the turn is over.
+func (c *carrier) next() (n int, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		pending := len(c.out) - c.outHead
+		switch {
+		case c.closed || c.err != nil:
+			return 0, false
+		case pending > 0 && c.keptLen < keepLimit:
+			return min(pending, maxBody-bodyHead), true
+		case c.unacked >= ackAfter:
+			return 0, true
+		}
+		c.work.Wait()
+	}
+}
+
+// fill writes the body of the next frame, with n stream bytes or fewer.
+func (c *carrier) fill(body []byte) (seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	binary.BigEndian.PutUint64(body, c.sendSeq)
+	binary.BigEndian.PutUint64(body[8:], c.recvSeq)
+	c.unacked = 0
+	n := copy(body[bodyHead:], c.out[c.outHead:])
+	if c.outHead += n; c.outHead == len(c.out) {
+		c.out, c.outHead = c.out[:0], 0
+	}
+	for p := range c.crowd {
+		p.change.Broadcast()
+	}
+	return c.sendSeq
+}
+
+// keep remembers a sealed frame until it is acknowledged.
+func (c *carrier) keep(f sealed) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sendSeq++
+	c.kept = append(c.kept, f)
+	c.keptLen += len(f.frame)
+}
+
+// take hands an opened body to the session and returns the requests it began.
+func (c *carrier) take(body []byte) ([]request, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(body) < bodyHead {
+		return nil, qsc.E("transport.Read", qsc.Corrupt, string(c.peer), "frame without a number")
+	}
+	c.stuck = 0
+	c.acknowledge(binary.BigEndian.Uint64(body[8:]))
+	if len(body) == bodyHead {
+		return nil, nil
+	}
+	if seq := binary.BigEndian.Uint64(body); seq != c.recvSeq {
+		return nil, qsc.E("transport.Read", qsc.Conflict, string(c.peer), "frame %d came where %d was due", seq, c.recvSeq)
+	}
+	c.recvSeq++
+	if c.unacked += len(body); c.unacked >= ackAfter {
+		c.work.Signal()
+	}
+	return c.feed(body[bodyHead:])
+}
+
+// bufferPool recycles frame buffers of one size.
+type bufferPool struct{ p sync.Pool }
+
+var framePool bufferPool
+
+func (b *bufferPool) get() []byte {
+	if v, ok := b.p.Get().(*[]byte); ok {
+		return *v
+	}
+	return make([]byte, frameLimit)
+}
+
+func (b *bufferPool) put(f []byte) {
+	f = f[:cap(f)]
+	if len(f) == frameLimit {
+		b.p.Put(&f)
+	}
+}
