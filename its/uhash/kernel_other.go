@@ -1,3 +1,5 @@
+//go:build !amd64 || purego
+
 package uhash
 
 func available() []kernel { return []kernel{plain} }

@@ -39,6 +39,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"math"
 )
 
 // Size is the length in bytes of a tag, a mask and a field element.
@@ -83,7 +84,7 @@ func NewKey(r [16]byte) *Key {
 }
 
 // Reset gives k another point, as NewKey does, without allocating. r is copied.
-func (k *Key) Reset(r *[16]byte) { k.ResetFor(r, maxPow*Size) }
+func (k *Key) Reset(r *[16]byte) { k.ResetFor(r, math.MaxInt) }
 
 // ResetFor is Reset for messages of about n bytes: it leaves out the powers that
 // would cost more than they gain, which matters when a key serves one short
