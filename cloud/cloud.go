@@ -21,8 +21,11 @@ const (
 	MinChunk  = 4 << 10   // secret bytes in a chunk
 	MaxChunk  = 4 << 20   // secret bytes in a chunk
 	MaxChunks = 1<<32 - 2 // chunks in an object
+	MinPiece  = 64        // bytes: a piece is never less than its header
 	MaxPiece  = MaxChunk + 64 + 255*16 + 16
-	MaxList   = 1000 // entries in one page of a listing
+	MaxMeta   = 64 << 10 // bytes in a sealed metadata piece
+	MaxOwner  = 255      // bytes in the owner of a Ref
+	MaxList   = 1000     // entries in one page of a listing
 )
 
 // Ref names one version of one object at a site. Owner is the node that stored
@@ -91,7 +94,7 @@ type PieceReader interface {
 type ShareInfo struct {
 	Ref    Ref
 	Chunks uint32 // data pieces
-	Bytes  int64  // of all pieces
+	Bytes  int64  // of all pieces, the metadata piece included
 	Meta   []byte // the sealed metadata piece
 }
 
@@ -170,10 +173,11 @@ func (r *Record) Survives() int { return r.Alive() - r.K }
 // Degraded reports whether some share still waits for its site.
 func (r *Record) Degraded() bool { return r.State == Stored && r.Alive() < r.N }
 
-// Query selects records by rising (Name, Version).
+// Query selects records by rising (Name, Version, Object, Owner).
 type Query struct {
 	Prefix string  // of the name
 	After  string  // only names behind this one
+	Behind Ref     // unless zero: also those of the name After that follow this one
 	States []State // empty: Stored only
 	Limit  int     // at most MaxList; 0: MaxList
 }
