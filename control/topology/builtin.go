@@ -1,7 +1,6 @@
 package topology
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"io"
@@ -35,49 +34,42 @@ func Source(name string) []byte {
 // Invalid with Faults as from Parse, Denied or Other when the file cannot be
 // read.
 func Load(fileOrBuiltin string) (*Network, error) {
-	data, err := readFile(fileOrBuiltin)
-	if err == nil {
-		return Parse(fileOrBuiltin, data)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if text := Source(fileOrBuiltin); text != nil {
+	info, err := os.Stat(fileOrBuiltin)
+	isFile := err == nil && !info.IsDir()
+	if text := Source(fileOrBuiltin); text != nil && !isFile {
 		return Parse(fileOrBuiltin, text)
 	}
-	return nil, qsc.E("topology.Load", qsc.NotFound, "",
-		"there is no file %s and no built-in network of that name; built in: %s", quote(fileOrBuiltin), strings.Join(Builtins(), ", "))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, qsc.E("topology.Load", qsc.NotFound, "",
+			"there is no file %s and no built-in network of that name; built in: %s", quote(fileOrBuiltin), strings.Join(Builtins(), ", "))
+	case err != nil:
+		return nil, openError(err)
+	case !isFile:
+		return nil, qsc.E("topology.Load", qsc.Invalid, "", "%s is a directory; give the network's file", quote(fileOrBuiltin))
+	}
+	data, err := readFile(fileOrBuiltin)
+	if err != nil {
+		return nil, openError(err)
+	}
+	return Parse(fileOrBuiltin, data)
 }
 
-// readFile reads a regular file up to one byte beyond MaxFile, which Parse
-// then refuses.
+// readFile reads a file up to one byte beyond MaxFile, which Parse then
+// refuses.
 func readFile(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, openError(name, err)
+		return nil, err
 	}
 	defer f.Close()
-	var buf bytes.Buffer
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, openError(name, err)
-	case info.IsDir():
-		return nil, qsc.E("topology.Load", qsc.Invalid, "", "%s is a directory; give the network's file", quote(name))
-	}
-	if _, err := buf.ReadFrom(io.LimitReader(f, MaxFile+1)); err != nil {
-		return nil, openError(name, err)
-	}
-	return buf.Bytes(), nil
+	return io.ReadAll(io.LimitReader(f, MaxFile+1))
 }
 
-func openError(name string, err error) error {
+func openError(err error) error {
 	kind := qsc.Other
-	switch {
-	case errors.Is(err, fs.ErrPermission):
+	if errors.Is(err, fs.ErrPermission) {
 		kind = qsc.Denied
-	case errors.Is(err, fs.ErrNotExist):
-		kind = qsc.NotFound
 	}
 	return qsc.E("topology.Load", kind, "", "cannot read the network description: %w", err)
 }

@@ -39,7 +39,6 @@ func (d *decoded) checkIDs() {
 	unique(d.sites, "id", func(i int) qsc.SiteID { return n.Sites[i].ID })
 	unique(d.nodes, "id", func(i int) qsc.NodeID { return n.Nodes[i].ID })
 	unique(d.policies, "id", func(i int) string { return n.Policies[i].ID })
-	unique(d.nodes, "listen", func(i int) string { return n.Nodes[i].Listen })
 	unique(d.links, "id", func(i int) qsc.LinkID {
 		if !d.links[i].has("id") {
 			return "" // named after its ends, which checkLinks holds apart
@@ -51,24 +50,38 @@ func (d *decoded) checkIDs() {
 func (d *decoded) checkNodes(x *index) {
 	for i, node := range d.net.Nodes {
 		c := d.nodes[i]
-		if _, ok := x.sites[node.Site]; node.Site != "" && !ok {
+		if _, ok := x.sites[node.Site]; !ok && isID(string(node.Site)) {
 			hint := ""
 			if !c.has("site") {
 				hint = "; without a key \"site\" a node stands in the site of its own name"
 			}
 			c.r.addf(c.place("site"), "node: unknown site %s%s", quote(string(node.Site)), hint)
 		}
-		if c.port0(node) {
-			continue
-		}
-		if node.Metrics != "" && node.Metrics == node.Listen {
-			c.r.addf(c.place("metrics"), "node: metrics and listen are both %s", node.Listen)
-		}
 	}
+	d.checkAddresses()
 	d.checkData()
 }
 
-func (c record) port0(n Node) bool { return strings.HasSuffix(n.Metrics, ":0") }
+// checkAddresses reports addresses that two servers would fight over. Port 0
+// is a new port each time.
+func (d *decoded) checkAddresses() {
+	owner := map[string]int{}
+	claim := func(i int, key, addr string) {
+		if addr == "" || strings.HasSuffix(addr, ":0") {
+			return
+		}
+		if j, taken := owner[addr]; taken {
+			c := d.nodes[i]
+			c.r.addf(c.place(key), "node: %s %s is taken by the node on line %d", key, quote(addr), c.r.line(d.nodes[j].at))
+			return
+		}
+		owner[addr] = i
+	}
+	for i, node := range d.net.Nodes {
+		claim(i, "listen", node.Listen)
+		claim(i, "metrics", node.Metrics)
+	}
+}
 
 // checkData keeps the nodes' directories apart, also where the file system
 // does not tell upper from lower case.

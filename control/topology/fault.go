@@ -48,7 +48,9 @@ type report struct {
 	file string
 	data []byte
 	all  []offsetFault
-	more int
+	more int // faults beyond maxFaults
+
+	starts []int // offset of each line, made when first needed
 }
 
 type offsetFault struct {
@@ -73,25 +75,52 @@ func (r *report) err() error {
 	}
 	slices.SortStableFunc(r.all, func(a, b offsetFault) int { return a.at - b.at })
 	faults := make(Faults, 0, len(r.all)+1)
-	line, start := 1, 0 // start: offset at which line begins
-	seen := 0
 	for _, f := range r.all {
-		if f.at == wholeFile {
-			faults = append(faults, Fault{File: r.file, Text: f.text})
-			continue
-		}
-		for ; seen < f.at && seen < len(r.data); seen++ {
-			if r.data[seen] == '\n' {
-				line, start = line+1, seen+1
-			}
-		}
-		col := utf8.RuneCount(r.data[start:seen]) + 1
+		line, col := r.place(f.at)
 		faults = append(faults, Fault{r.file, line, col, f.text})
 	}
 	if r.more > 0 {
-		faults = append(faults, Fault{File: r.file, Text: fmt.Sprintf("and %d more faults", r.more)})
+		faults = append(faults, Fault{File: r.file, Text: "and " + count(r.more, "more fault")})
 	}
 	return qsc.E("topology.Parse", qsc.Invalid, "", "%s in the network description:\n%w", count(len(r.all)+r.more, "fault"), faults)
+}
+
+// place returns the line and the column, in characters, of a byte offset.
+func (r *report) place(at int) (line, col int) {
+	if at == wholeFile {
+		return 0, 0
+	}
+	line = r.line(at)
+	return line, utf8.RuneCount(r.data[r.starts[line-1]:at]) + 1
+}
+
+// line returns the line of a byte offset, from 1.
+func (r *report) line(at int) int {
+	if r.starts == nil {
+		r.starts = lineStarts(r.data)
+	}
+	i, exact := slices.BinarySearch(r.starts, at)
+	if exact {
+		i++
+	}
+	return i
+}
+
+// offset returns the byte offset of a line and a byte column, both from 1.
+func (r *report) offset(line, col int) int {
+	starts := lineStarts(r.data)
+	start := starts[min(max(line, 1), len(starts))-1]
+	return min(start+max(col-1, 0), len(r.data))
+}
+
+func lineStarts(data []byte) []int {
+	starts := []int{0}
+	for i, c := range data {
+		if c == '\n' {
+			starts = append(starts, i+1)
+		}
+	}
+	return starts
 }
 
 func count(n int, noun string) string {

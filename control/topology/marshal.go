@@ -85,9 +85,9 @@ func optional(b *bytes.Buffer, key, val string) {
 
 // quoted writes a TOML basic string. Titles hold no control characters, so
 // only the quote and the backslash need escaping.
-func quoted(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
-}
+func quoted(s string) string { return `"` + escapes.Replace(s) + `"` }
+
+var escapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 func quotedList[T ~string](all []T) string {
 	parts := make([]string, len(all))

@@ -3,6 +3,7 @@ package topology
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -14,7 +15,7 @@ import (
 // kind Invalid and wraps Faults, sorted by place. A file that is not TOML has
 // one fault, the first that the TOML grammar meets. data is not kept.
 func Parse(name string, data []byte) (*Network, error) {
-	r := &report{file: name, data: data}
+	r := &report{file: name, data: slices.Clip(data)}
 	if !readable(r) {
 		return nil, r.err()
 	}
@@ -36,10 +37,18 @@ func Parse(name string, data []byte) (*Network, error) {
 	return d.net, nil
 }
 
+// maxParts bounds the elements of arrays and the parts of dotted keys, and so
+// the memory that the parser takes. The largest network stays under half of it.
+const maxParts = 2_000_000
+
 // readable reports input that is not text before TOML gets to see it.
 func readable(r *report) bool {
 	if len(r.data) > MaxFile {
 		r.addf(wholeFile, "the file is larger than %s; a network description is not", FormatSize(MaxFile))
+		return false
+	}
+	if n := bytes.Count(r.data, []byte{','}) + bytes.Count(r.data, []byte{'.'}); n > maxParts {
+		r.addf(wholeFile, "the file has more than %d commas and points; a network description has not", maxParts)
 		return false
 	}
 	if i := bytes.IndexByte(r.data, 0); i >= 0 {
@@ -67,22 +76,6 @@ func invalidAt(data []byte) int {
 		at += n
 	}
 	return at
-}
-
-// line returns the line of a byte offset.
-func (r *report) line(at int) int { return 1 + bytes.Count(r.data[:at], []byte{'\n'}) }
-
-// offset returns the byte offset of a line and a byte column, both from 1.
-func (r *report) offset(line, col int) int {
-	at := 0
-	for ; line > 1; line-- {
-		i := bytes.IndexByte(r.data[at:], '\n')
-		if i < 0 {
-			break
-		}
-		at += i + 1
-	}
-	return min(at+max(col-1, 0), len(r.data))
 }
 
 // cause returns the text of a unit error without its operation and kind.
@@ -117,11 +110,7 @@ type shareFacts struct {
 func decode(r *report, doc *document) *decoded {
 	d := &decoded{r: r, net: &Network{}}
 	top := record{doc.top, r, "network"}
-	if top.at = 0; !top.has("name") {
-		r.addf(wholeFile, "missing key \"name\": the id of the network")
-	} else {
-		d.net.Name = top.id("name", true)
-	}
+	d.net.Name = top.id("name", true)
 	d.net.Title = top.title()
 	top.closeUnknown("name, title")
 	fits := d.open("site", &d.sites, doc, MaxSites)
@@ -132,7 +121,7 @@ func decode(r *report, doc *document) *decoded {
 		return nil
 	}
 	if len(d.nodes) == 0 {
-		r.addf(wholeFile, "the network has no [[node]]")
+		r.addf(top.at, "network: there is no [[node]]")
 	}
 	d.readAll()
 	return d

@@ -159,9 +159,9 @@ func quantity[T int64 | float64 | qsc.BitRate](c record, key string, bare bool, 
 	if f == nil {
 		return 0, false
 	}
-	text := f.val.text
 	if f.val.kind == unstable.Integer {
-		if n, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 0, 64); err == nil && n >= 0 && (bare || n == 0) {
+		n, err := strconv.ParseInt(strings.ReplaceAll(f.val.text, "_", ""), 0, 64)
+		if err == nil && (bare || n == 0) {
 			return T(n), true
 		}
 	}
@@ -169,7 +169,7 @@ func quantity[T int64 | float64 | qsc.BitRate](c record, key string, bare bool, 
 		c.r.addf(f.val.at, "%s: %s must be a string with a unit, not %s", c.what, key, kindWord(f.val.kind))
 		return 0, false
 	}
-	v, err := parse(text)
+	v, err := parse(f.val.text)
 	if err != nil {
 		c.r.addf(f.val.at, "%s: %s: %s", c.what, key, cause(err))
 		return 0, false

@@ -100,7 +100,7 @@ const (
 
 // Limits on what a description may hold.
 const (
-	MaxFile  = 4 << 20 // bytes
+	MaxFile  = 32 << 20 // bytes; Marshal writes MaxLinks links in some 20 MB
 	MaxNodes = 10_000
 	MaxSites = 10_000
 	MaxLinks = 100_000

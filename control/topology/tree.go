@@ -2,6 +2,7 @@ package topology
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	toml "github.com/pelletier/go-toml/v2"
@@ -29,16 +30,31 @@ type field struct {
 type table struct {
 	at     int
 	fields []field
-	byKey  map[string]int
+	byKey  map[string]int // made with the first field
+	full   bool           // more than maxKeys were given
 }
 
-func newTable(at int) *table { return &table{at: at, byKey: map[string]int{}} }
+// maxKeys bounds what one table may hold, far above what is known.
+const maxKeys = 100
 
-// put adds a field. The second of two equal keys is a fault and is dropped.
+func newTable(at int) *table { return &table{at: at} }
+
+// put adds a field. The second of two equal keys is a fault and is dropped,
+// and so is what a table holds beyond maxKeys.
 func (t *table) put(r *report, f field) {
 	if i, twice := t.byKey[f.key]; twice {
 		r.addf(f.at, "key %s is given twice in one table, first on line %d", quote(f.key), r.line(t.fields[i].at))
 		return
+	}
+	if len(t.fields) == maxKeys {
+		if !t.full {
+			r.addf(f.at, "more than %d keys in one table", maxKeys)
+		}
+		t.full = true
+		return
+	}
+	if t.byKey == nil {
+		t.byKey = map[string]int{}
 	}
 	t.byKey[f.key] = len(t.fields)
 	t.fields = append(t.fields, f)
@@ -60,17 +76,8 @@ type document struct {
 	sections map[string][]*table
 }
 
-// section names a description may hold, each as [[name]].
+// sectionNames are the tables a description may hold, each as [[name]].
 var sectionNames = []string{"site", "node", "link", "policy"}
-
-func isSection(name string) bool {
-	for _, s := range sectionNames {
-		if s == name {
-			return true
-		}
-	}
-	return false
-}
 
 // readDocument cuts data into tables and reports what has no place in a
 // description. It returns nil after a syntax error, which is then the only
@@ -103,7 +110,7 @@ func (d *document) open(r *report, e *unstable.Node) *table {
 	name, at := dottedKey(e.Key())
 	t := newTable(at)
 	switch {
-	case !isSection(name):
+	case !slices.Contains(sectionNames, name):
 		r.addf(at, "unknown table %s; a description has %s", quote(name), "[["+strings.Join(sectionNames, "]], [[")+"]]")
 		return t
 	case e.Kind == unstable.Table:
@@ -179,7 +186,10 @@ func (r *report) syntax(p *unstable.Parser, err error) {
 	at := wholeFile
 	var where *unstable.ParserError
 	if errors.As(err, &where) {
-		at = int(p.Range(where.Highlight).Offset)
+		// The highlight is a slice of the input, whose capacity ends with it.
+		if off := cap(p.Data()) - cap(where.Highlight); off >= 0 && off <= len(r.data) {
+			at = off
+		}
 	}
 	r.addf(at, "TOML syntax: %s", err)
 }
@@ -188,8 +198,8 @@ func (r *report) syntax(p *unstable.Parser, err error) {
 // knows rules that the tables do not show, such as a number with a stray
 // underscore.
 func conform(r *report) {
-	var any map[string]any
-	err := toml.Unmarshal(r.data, &any)
+	var tree map[string]any
+	err := toml.Unmarshal(r.data, &tree)
 	var where *toml.DecodeError
 	switch {
 	case errors.As(err, &where):
