@@ -109,10 +109,9 @@ func checkDst(op string, dst, frame []byte, n int) error {
 
 func (l *life) tagOf(header, text []byte) [TagSize]byte {
 	var k uhash.Key
-	var h uhash.Hash
 	l.point(&k, len(text))
 	defer k.Zeroise()
-	h.Init(&k, header)
+	h := k.Start(header)
 	h.Write(text)
 	return h.Tag((*[16]byte)(l.key[16:32]))
 }

@@ -43,10 +43,9 @@ func Seal(dst []byte, pad *Pad, body []byte) error {
 // seal encrypts body to text, tile by tile, erasing the pad behind it.
 func (l *life) seal(header, text, body []byte) [TagSize]byte {
 	var k uhash.Key
-	var h uhash.Hash
 	l.point(&k, len(text))
 	defer k.Zeroise()
-	h.Init(&k, header)
+	h := k.Start(header)
 	key := l.key[KeyOverhead:]
 	for len(body) > 0 {
 		c := min(tile, len(body))

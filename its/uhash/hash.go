@@ -6,7 +6,7 @@ import (
 	"log/slog"
 )
 
-// Hash is a tag in the making: Init, any number of Writes, Tag. A caller that
+// Hash is a tag in the making: Start, any number of Writes, Tag. A caller that
 // encrypts tile by tile feeds each tile while it is still in the first-level
 // cache. It is a value without heap parts, not safe for concurrent use, and as
 // secret as the key.
@@ -18,18 +18,18 @@ type Hash struct {
 	n            int // bytes waiting in buf, fewer than Size
 }
 
-// Init starts a message with its header. h may have been used before; k must
-// stay untouched until Tag.
-func (h *Hash) Init(k *Key, header []byte) {
-	*h = Hash{k: k}
-	h.start(header)
-}
-
-func (h *Hash) start(header []byte) {
+// Start starts a message with its header. k must stay untouched until Tag. Both
+// may live on the stack.
+func (k *Key) Start(header []byte) Hash {
+	h := Hash{k: k, header: uint64(len(header))}
 	h.absorb(header)
 	h.pad()
-	h.header = uint64(len(header))
+	return h
 }
+
+// Init is Start for a Hash that is there already, used before or not. The
+// compiler moves a key it is given to the heap.
+func (h *Hash) Init(k *Key, header []byte) { *h = k.Start(header) }
 
 // Write appends p to the body. It keeps no reference to p.
 func (h *Hash) Write(p []byte) {

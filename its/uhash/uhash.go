@@ -114,8 +114,7 @@ func (k *Key) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
 // Tag returns the tag of header and body under k and mask. The mask must never
 // be used for another message.
 func (k *Key) Tag(mask *[16]byte, header, body []byte) [16]byte {
-	var h Hash
-	h.Init(k, header)
+	h := k.Start(header)
 	h.Write(body)
 	return h.Tag(mask)
 }

@@ -65,13 +65,158 @@ func random(rng *rand.Rand, n int) []byte {
 	return b
 }
 
+// refMul is multiplication by shift and add, bit by bit.
+func refMul(a, b elem) (c elem) {
+	for i := range 128 {
+		word := b.lo
+		if i >= 64 {
+			word = b.hi
+		}
+		if word>>(i%64)&1 == 1 {
+			c.lo ^= a.lo
+			c.hi ^= a.hi
+		}
+		over := a.hi >> 63
+		a = elem{a.lo<<1 ^ over*0x87, a.hi<<1 | a.lo>>63}
+	}
+	return c
+}
+
+// refHorner is the hash of whole blocks, bit by bit.
+func refHorner(r, h elem, p []byte) elem {
+	for ; len(p) > 0; p = p[16:] {
+		b := load(p)
+		h = refMul(elem{h.lo ^ b.lo, h.hi ^ b.hi}, r)
+	}
+	return h
+}
+
+// eachKernel runs f as a subtest under every kernel of this machine.
+func eachKernel(t *testing.T, f func(t *testing.T)) {
+	for _, name := range Kernels() {
+		t.Run(name, func(t *testing.T) {
+			restore, err := Use(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer restore()
+			f(t)
+		})
+	}
+}
+
 func TestTagAgainstDefinition(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for n := range 80 {
-		r, mask := [16]byte(random(rng, 16)), [16]byte(random(rng, 16))
-		header, body := random(rng, rng.IntN(40)), random(rng, n)
-		if got, want := NewKey(r).Tag(&mask, header, body), refTag(r, mask, header, body); got != want {
-			t.Fatalf("header %d body %d: %x, want %x", len(header), n, got, want)
+	eachKernel(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(1, 2))
+		for n := range 70 {
+			r, mask := [16]byte(random(rng, 16)), [16]byte(random(rng, 16))
+			header, body := random(rng, rng.IntN(40)), random(rng, n)
+			if got, want := NewKey(r).Tag(&mask, header, body), refTag(r, mask, header, body); got != want {
+				t.Fatalf("header %d body %d: %x, want %x", len(header), n, got, want)
+			}
+		}
+	})
+}
+
+// TestBlocks compares every group and tail length of every kernel, with keys
+// prepared for short and for long messages, with Horner's rule bit by bit.
+func TestBlocks(t *testing.T) {
+	eachKernel(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(7, 9))
+		msg := random(rng, 16*(3*maxPow+5))
+		for _, hint := range []int{0, 65, 600, 4096} {
+			r, h0 := [16]byte(random(rng, 16)), load(random(rng, 16))
+			var k Key
+			k.ResetFor(&r, hint)
+			for n := 0; n <= len(msg); n += 16 {
+				h := h0
+				blocks(&k, &h, msg[:n])
+				if n%(16*7) == 0 && h != refHorner(load(r[:]), h0, msg[:n]) {
+					t.Fatalf("%d powers, %d blocks: wrong", k.n, n/16)
+				}
+				want := h0
+				blocksPlain(&k, &want, msg[:n])
+				if h != want {
+					t.Fatalf("%d powers, %d blocks: differs from plain", k.n, n/16)
+				}
+			}
+		}
+	})
+}
+
+func TestExpand(t *testing.T) {
+	eachKernel(t, func(t *testing.T) {
+		k := NewKey([16]byte{3, 0xff, 15: 0x91})
+		want := elem{1, 0}
+		for i := 1; i <= k.n; i++ {
+			if want = refMul(want, k.pow[maxPow-1]); k.pow[maxPow-i] != want {
+				t.Fatalf("power %d of %d is wrong", i, k.n)
+			}
+		}
+	})
+}
+
+func TestKeySurvivesChangeOfKernel(t *testing.T) {
+	body := random(rand.New(rand.NewPCG(4, 4)), 5000)
+	mask, want := [16]byte{}, [16]byte{}
+	for _, from := range Kernels() {
+		restore, _ := Use(from)
+		k := NewKey([16]byte{1, 2, 3, 15: 200})
+		restore()
+		for _, to := range Kernels() {
+			restore, _ := Use(to)
+			got := k.Tag(&mask, nil, body)
+			restore()
+			if want == mask {
+				want = got
+			}
+			if got != want {
+				t.Errorf("key made under %s, used under %s: another tag", from, to)
+			}
+		}
+	}
+}
+
+func TestMul(t *testing.T) {
+	ones := [16]byte(bytes.Repeat([]byte{0xff}, 16))
+	eachKernel(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(1, 1))
+		for i := range 300 {
+			a, b := [16]byte(random(rng, 16)), [16]byte(random(rng, 16))
+			switch i {
+			case 0:
+				a, b = ones, ones
+			case 1:
+				a = ones
+			case 2:
+				b = [16]byte{1}
+			case 3:
+				a = [16]byte{}
+			}
+			want := fromPoly(polyMul(toPoly(a[:]), toPoly(b[:])))
+			if got := Mul(a, b); got != want || Mul(b, a) != want {
+				t.Fatalf("%x * %x = %x, want %x", a, b, got, want)
+			}
+		}
+	})
+}
+
+// TestCarryLess puts the fullest operands through the multiplier, where a
+// carry would first leave its hole.
+func TestCarryLess(t *testing.T) {
+	vals := []uint64{0, 1, ^uint64(0), class0, class1, class2, class3, 1 << 63, 0xf << 60, ^uint64(0) >> 4}
+	for _, x := range vals {
+		for _, y := range vals {
+			var hi, lo uint64
+			for i := range uint(64) {
+				if x>>i&1 == 1 {
+					lo ^= y << i
+					hi ^= y >> (64 - i)
+				}
+			}
+			if h, l := clmul64(x, y); h != hi || l != lo {
+				t.Errorf("%x * %x = %x %x, want %x %x", x, y, h, l, hi, lo)
+			}
 		}
 	}
 }
