@@ -33,8 +33,12 @@ const lanePeriod = 256
 // SlotSize is the length of a control slot in bytes: one handshake frame.
 const SlotSize = 1024
 
+// PadSize returns how many pad bytes a key block of the given length yields: the
+// first otp.GuardSize bytes of every block are its guard and never pad.
+func PadSize(block int64) int64 { return block - otp.GuardSize }
+
 // LaneOf maps a block's Seq to its lane and to its index in that lane. The pad
-// position of the block's first byte is index × block length.
+// position of the block's first pad byte is index × PadSize(block length).
 func LaneOf(seq uint64) (lane otp.Lane, index uint64) {
 	period, r := seq/lanePeriod, seq%lanePeriod
 	switch {
@@ -83,9 +87,14 @@ type Ledger interface {
 	// The pad is durably marked as used before Reserve returns. When the lane is
 	// empty Reserve waits for key as long as ctx allows, if the link makes key.
 	//
+	// min is at most PadSize of a block. Fewer than min bytes before a missing
+	// block or the end of the ring are burnt. The pad must be spent (sealed or
+	// burnt) soon: it holds its ring slot until then.
+	//
 	// Errors: Exhausted when the lane is empty and the link is a finite stock
 	// (the text says how to provision); Timeout when ctx ends first; NoSpace,
-	// Corrupt when the mark cannot be made durable (nothing was reserved).
+	// Corrupt when the mark cannot be made durable (nothing was reserved);
+	// Invalid for an impossible min or max.
 	Reserve(ctx context.Context, use Use, min, max int) (otp.Pad, error)
 
 	// View returns the receiving pad that h names, without consuming it. It
@@ -100,14 +109,18 @@ type Ledger interface {
 	// was verified and before the body is acted on. Errors as View, and NoSpace.
 	Consume(h otp.Header) error
 
-	// Marks is this end's half of a reconciliation.
+	// Marks is this end's half of a reconciliation. A transport that will send
+	// frames again within a resumed session lowers the Floor (never the Pos) of
+	// its sending data lane to the position of the oldest of them.
 	Marks() Marks
 
 	// Reconcile compares the peer's marks with this end's. Whatever one of the
 	// two has used, burnt or never received is burnt here, durably. It is called
 	// with marks that arrived under a fresh control slot, at every (re)connect.
-	// It is idempotent. Conflict when the epochs differ or the peer's sending
-	// state is older than what this end has already received: a restored backup.
+	// Nothing at or above the Floor of a sending peer is burnt but blocks beyond
+	// its Pos that it never got. It is idempotent. Conflict when the epochs
+	// differ or the peer's sending state is older than what this end has already
+	// received: a restored backup. Invalid for impossible marks.
 	Reconcile(peer Marks) error
 
 	// Flush returns when every consumed byte so far is overwritten on the medium.
@@ -116,7 +129,8 @@ type Ledger interface {
 	// Status is the account of this end.
 	Status() Status
 
-	// Close burns nothing: it records the exact position, erases and unmaps.
+	// Close records the exact position and erases what was consumed. It burns
+	// only what lies below something already received. Pads still out stay valid.
 	Close() error
 }
 
@@ -129,6 +143,7 @@ type Range struct{ First, Last uint64 }
 // LaneMarks is the state of one lane at one end.
 type LaneMarks struct {
 	Floor  uint64  // pad position below which nothing is served any more
+	Pos    uint64  // sender: position of the next pad, ≥ Floor; receiver: as Floor
 	Next   uint64  // block index below which every block was received or is lost
 	Blocks []Range // blocks present at or above the floor, rising; at most MaxRanges
 	More   bool    // there were more ranges: blocks above the last are not spoken of
@@ -140,7 +155,8 @@ type Marks struct {
 	Lanes [Lanes]LaneMarks
 }
 
-// Account is the book of one lane, in bytes: Produced = Used + Burnt + Left.
+// Account is the book of one lane, in pad bytes (PadSize of each block):
+// Produced = Used + Burnt + Left.
 type Account struct {
 	Produced int64 `json:"produced"` // accepted from the link
 	Used     int64 `json:"used"`     // given to a frame, sent or received
