@@ -59,6 +59,16 @@ func at(base, index GPVirtual, j, size int) Mem {
 	return Mem{Base: base, Index: index, Scale: 1, Disp: j * size}
 }
 
+// ahead is how far in front of a store its line is fetched, in bytes. The
+// processor foresees loads by itself, stores it does not.
+const ahead = 768
+
+// fetch asks for the line that a store to m will want later.
+func fetch(m Mem) {
+	m.Disp += ahead
+	PREFETCHT0(m)
+}
+
 // strips runs body over the positions from off up to end: in steps of u
 // vectors of 64 bytes, then single ones of which the last is masked. body gets
 // the number of vectors and how to move them.
@@ -78,8 +88,7 @@ func strips(name string, off, end GPVirtual, u int, body func(u int, load func(M
 	MOVQ(end, rest)
 	SUBQ(off, rest)
 	JLE(LabelRef(name + "Done"))
-	// BZHIQ looks at eight bits of the count, and 64 or more keep all ones.
-	Comment("rest is below 256: at most u vectors are left")
+	Comment("rest is at most 256-1, so BZHIQ, which reads eight bits of it, keeps all ones from 64 on")
 	BZHIQ(rest, ones, rest)
 	mask := K()
 	KMOVQ(rest, mask)
@@ -113,6 +122,7 @@ func split2of3() {
 				v := ZMM()
 				VGF2P8MULB(x[i], av[j], v)
 				VPXORQ(sv[j], v, v)
+				fetch(at(d[i], off, j, 64))
 				store(v, at(d[i], off, j, 64))
 			}
 		}
@@ -177,6 +187,7 @@ func splitGFNI(m int) {
 			MOVQ(Mem{Base: dst, Disp: 24 * i}, d)
 			for j := range u {
 				VPXORQ(v[j], acc[i][j], acc[i][j])
+				fetch(at(d, off, j, 64))
 				store(acc[i][j], at(d, off, j, 64))
 			}
 		}
@@ -210,6 +221,7 @@ func combineFixedGFNI(k int) {
 			}
 		}
 		for j := range u {
+			fetch(at(dst, off, j, 64))
 			store(acc[j], at(dst, off, j, 64))
 		}
 	})
@@ -245,6 +257,7 @@ func combineAnyGFNI() {
 		CMPQ(i, k)
 		JL(LabelRef(name))
 		for j := range u {
+			fetch(at(dst, off, j, 64))
 			store(acc[j], at(dst, off, j, 64))
 		}
 	})

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func splitGFNI2of3(d0 *byte, d1 *byte, d2 *byte, secret *byte, coeff *byte, points *byte, n int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI
+// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI, MMX+
 TEXT ·splitGFNI2of3(SB), NOSPLIT, $0-56
 	MOVQ         d0+0(FP), AX
 	MOVQ         d1+8(FP), CX
@@ -34,39 +34,51 @@ loop:
 	VMOVDQU64  192(BX)(DI*1), Z6
 	VGF2P8MULB Z0, Z7, Z11
 	VPXORQ     Z3, Z11, Z11
+	PREFETCHT0 768(AX)(DI*1)
 	VMOVDQU64  Z11, (AX)(DI*1)
 	VGF2P8MULB Z0, Z8, Z11
 	VPXORQ     Z4, Z11, Z11
+	PREFETCHT0 832(AX)(DI*1)
 	VMOVDQU64  Z11, 64(AX)(DI*1)
 	VGF2P8MULB Z0, Z9, Z11
 	VPXORQ     Z5, Z11, Z11
+	PREFETCHT0 896(AX)(DI*1)
 	VMOVDQU64  Z11, 128(AX)(DI*1)
 	VGF2P8MULB Z0, Z10, Z11
 	VPXORQ     Z6, Z11, Z11
+	PREFETCHT0 960(AX)(DI*1)
 	VMOVDQU64  Z11, 192(AX)(DI*1)
 	VGF2P8MULB Z1, Z7, Z11
 	VPXORQ     Z3, Z11, Z11
+	PREFETCHT0 768(CX)(DI*1)
 	VMOVDQU64  Z11, (CX)(DI*1)
 	VGF2P8MULB Z1, Z8, Z11
 	VPXORQ     Z4, Z11, Z11
+	PREFETCHT0 832(CX)(DI*1)
 	VMOVDQU64  Z11, 64(CX)(DI*1)
 	VGF2P8MULB Z1, Z9, Z11
 	VPXORQ     Z5, Z11, Z11
+	PREFETCHT0 896(CX)(DI*1)
 	VMOVDQU64  Z11, 128(CX)(DI*1)
 	VGF2P8MULB Z1, Z10, Z11
 	VPXORQ     Z6, Z11, Z11
+	PREFETCHT0 960(CX)(DI*1)
 	VMOVDQU64  Z11, 192(CX)(DI*1)
 	VGF2P8MULB Z2, Z7, Z7
 	VPXORQ     Z3, Z7, Z7
+	PREFETCHT0 768(DX)(DI*1)
 	VMOVDQU64  Z7, (DX)(DI*1)
 	VGF2P8MULB Z2, Z8, Z3
 	VPXORQ     Z4, Z3, Z3
+	PREFETCHT0 832(DX)(DI*1)
 	VMOVDQU64  Z3, 64(DX)(DI*1)
 	VGF2P8MULB Z2, Z9, Z3
 	VPXORQ     Z5, Z3, Z3
+	PREFETCHT0 896(DX)(DI*1)
 	VMOVDQU64  Z3, 128(DX)(DI*1)
 	VGF2P8MULB Z2, Z10, Z3
 	VPXORQ     Z6, Z3, Z3
+	PREFETCHT0 960(DX)(DI*1)
 	VMOVDQU64  Z3, 192(DX)(DI*1)
 	ADDQ       $0x00000100, DI
 	JMP        loop
@@ -79,19 +91,22 @@ loopOne:
 	SUBQ DI, R9
 	JLE  loopDone
 
-	// rest is below 256: at most u vectors are left
+	// rest is at most 256-1, so BZHIQ, which reads eight bits of it, keeps all ones from 64 on
 	BZHIQ      R9, R10, R9
 	KMOVQ      R9, K1
 	VMOVDQU8.Z (SI)(DI*1), K1, Z4
 	VMOVDQU8.Z (BX)(DI*1), K1, Z3
 	VGF2P8MULB Z0, Z4, Z5
 	VPXORQ     Z3, Z5, Z5
+	PREFETCHT0 768(AX)(DI*1)
 	VMOVDQU8   Z5, K1, (AX)(DI*1)
 	VGF2P8MULB Z1, Z4, Z5
 	VPXORQ     Z3, Z5, Z5
+	PREFETCHT0 768(CX)(DI*1)
 	VMOVDQU8   Z5, K1, (CX)(DI*1)
 	VGF2P8MULB Z2, Z4, Z4
 	VPXORQ     Z3, Z4, Z4
+	PREFETCHT0 768(DX)(DI*1)
 	VMOVDQU8   Z4, K1, (DX)(DI*1)
 	ADDQ       $0x40, DI
 	JMP        loopOne
@@ -101,7 +116,7 @@ loopDone:
 	RET
 
 // func splitGFNI1(dst *[]byte, points *byte, secret *byte, coeff *byte, stride int, k int, off int, end int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI
+// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI, MMX+
 TEXT ·splitGFNI1(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         points+8(FP), CX
@@ -143,15 +158,17 @@ run1:
 	JMP        run1
 
 run1Done:
-	VMOVDQU64 (DX)(R8*1), Z1
-	VMOVDQU64 64(DX)(R8*1), Z2
-	MOVQ      (AX), R10
-	VPXORQ    Z1, Z3, Z3
-	VMOVDQU64 Z3, (R10)(R8*1)
-	VPXORQ    Z2, Z4, Z4
-	VMOVDQU64 Z4, 64(R10)(R8*1)
-	ADDQ      $0x00000080, R8
-	JMP       loop
+	VMOVDQU64  (DX)(R8*1), Z1
+	VMOVDQU64  64(DX)(R8*1), Z2
+	MOVQ       (AX), R10
+	VPXORQ     Z1, Z3, Z3
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z3, (R10)(R8*1)
+	VPXORQ     Z2, Z4, Z4
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z4, 64(R10)(R8*1)
+	ADDQ       $0x00000080, R8
+	JMP        loop
 
 loopTail:
 	MOVQ $-1, R10
@@ -161,7 +178,7 @@ loopOne:
 	SUBQ R8, CX
 	JLE  loopDone
 
-	// rest is below 256: at most u vectors are left
+	// rest is at most 256-1, so BZHIQ, which reads eight bits of it, keeps all ones from 64 on
 	BZHIQ      CX, R10, CX
 	KMOVQ      CX, K1
 	VMOVDQU8.Z (BX)(R8*1), K1, Z1
@@ -183,6 +200,7 @@ run2Done:
 	VMOVDQU8.Z (DX)(R8*1), K1, Z1
 	MOVQ       (AX), CX
 	VPXORQ     Z1, Z2, Z2
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z2, K1, (CX)(R8*1)
 	ADDQ       $0x40, R8
 	JMP        loopOne
@@ -192,7 +210,7 @@ loopDone:
 	RET
 
 // func splitGFNI2(dst *[]byte, points *byte, secret *byte, coeff *byte, stride int, k int, off int, end int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI
+// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI, MMX+
 TEXT ·splitGFNI2(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         points+8(FP), CX
@@ -241,20 +259,24 @@ run1:
 	JMP        run1
 
 run1Done:
-	VMOVDQU64 (DX)(R8*1), Z2
-	VMOVDQU64 64(DX)(R8*1), Z3
-	MOVQ      (AX), R10
-	VPXORQ    Z2, Z4, Z4
-	VMOVDQU64 Z4, (R10)(R8*1)
-	VPXORQ    Z3, Z5, Z5
-	VMOVDQU64 Z5, 64(R10)(R8*1)
-	MOVQ      24(AX), R10
-	VPXORQ    Z2, Z6, Z6
-	VMOVDQU64 Z6, (R10)(R8*1)
-	VPXORQ    Z3, Z7, Z7
-	VMOVDQU64 Z7, 64(R10)(R8*1)
-	ADDQ      $0x00000080, R8
-	JMP       loop
+	VMOVDQU64  (DX)(R8*1), Z2
+	VMOVDQU64  64(DX)(R8*1), Z3
+	MOVQ       (AX), R10
+	VPXORQ     Z2, Z4, Z4
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z4, (R10)(R8*1)
+	VPXORQ     Z3, Z5, Z5
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z5, 64(R10)(R8*1)
+	MOVQ       24(AX), R10
+	VPXORQ     Z2, Z6, Z6
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z6, (R10)(R8*1)
+	VPXORQ     Z3, Z7, Z7
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z7, 64(R10)(R8*1)
+	ADDQ       $0x00000080, R8
+	JMP        loop
 
 loopTail:
 	MOVQ $-1, R10
@@ -264,7 +286,7 @@ loopOne:
 	SUBQ R8, CX
 	JLE  loopDone
 
-	// rest is below 256: at most u vectors are left
+	// rest is at most 256-1, so BZHIQ, which reads eight bits of it, keeps all ones from 64 on
 	BZHIQ      CX, R10, CX
 	KMOVQ      CX, K1
 	VMOVDQU8.Z (BX)(R8*1), K1, Z2
@@ -289,9 +311,11 @@ run2Done:
 	VMOVDQU8.Z (DX)(R8*1), K1, Z2
 	MOVQ       (AX), CX
 	VPXORQ     Z2, Z3, Z3
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z3, K1, (CX)(R8*1)
 	MOVQ       24(AX), CX
 	VPXORQ     Z2, Z4, Z4
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z4, K1, (CX)(R8*1)
 	ADDQ       $0x40, R8
 	JMP        loopOne
@@ -301,7 +325,7 @@ loopDone:
 	RET
 
 // func splitGFNI3(dst *[]byte, points *byte, secret *byte, coeff *byte, stride int, k int, off int, end int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI
+// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI, MMX+
 TEXT ·splitGFNI3(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         points+8(FP), CX
@@ -357,25 +381,31 @@ run1:
 	JMP        run1
 
 run1Done:
-	VMOVDQU64 (DX)(R8*1), Z3
-	VMOVDQU64 64(DX)(R8*1), Z4
-	MOVQ      (AX), R10
-	VPXORQ    Z3, Z5, Z5
-	VMOVDQU64 Z5, (R10)(R8*1)
-	VPXORQ    Z4, Z6, Z6
-	VMOVDQU64 Z6, 64(R10)(R8*1)
-	MOVQ      24(AX), R10
-	VPXORQ    Z3, Z7, Z7
-	VMOVDQU64 Z7, (R10)(R8*1)
-	VPXORQ    Z4, Z8, Z8
-	VMOVDQU64 Z8, 64(R10)(R8*1)
-	MOVQ      48(AX), R10
-	VPXORQ    Z3, Z9, Z9
-	VMOVDQU64 Z9, (R10)(R8*1)
-	VPXORQ    Z4, Z10, Z10
-	VMOVDQU64 Z10, 64(R10)(R8*1)
-	ADDQ      $0x00000080, R8
-	JMP       loop
+	VMOVDQU64  (DX)(R8*1), Z3
+	VMOVDQU64  64(DX)(R8*1), Z4
+	MOVQ       (AX), R10
+	VPXORQ     Z3, Z5, Z5
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z5, (R10)(R8*1)
+	VPXORQ     Z4, Z6, Z6
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z6, 64(R10)(R8*1)
+	MOVQ       24(AX), R10
+	VPXORQ     Z3, Z7, Z7
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z7, (R10)(R8*1)
+	VPXORQ     Z4, Z8, Z8
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z8, 64(R10)(R8*1)
+	MOVQ       48(AX), R10
+	VPXORQ     Z3, Z9, Z9
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z9, (R10)(R8*1)
+	VPXORQ     Z4, Z10, Z10
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z10, 64(R10)(R8*1)
+	ADDQ       $0x00000080, R8
+	JMP        loop
 
 loopTail:
 	MOVQ $-1, R10
@@ -385,7 +415,7 @@ loopOne:
 	SUBQ R8, CX
 	JLE  loopDone
 
-	// rest is below 256: at most u vectors are left
+	// rest is at most 256-1, so BZHIQ, which reads eight bits of it, keeps all ones from 64 on
 	BZHIQ      CX, R10, CX
 	KMOVQ      CX, K1
 	VMOVDQU8.Z (BX)(R8*1), K1, Z3
@@ -413,12 +443,15 @@ run2Done:
 	VMOVDQU8.Z (DX)(R8*1), K1, Z3
 	MOVQ       (AX), CX
 	VPXORQ     Z3, Z4, Z4
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z4, K1, (CX)(R8*1)
 	MOVQ       24(AX), CX
 	VPXORQ     Z3, Z5, Z5
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z5, K1, (CX)(R8*1)
 	MOVQ       48(AX), CX
 	VPXORQ     Z3, Z6, Z6
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z6, K1, (CX)(R8*1)
 	ADDQ       $0x40, R8
 	JMP        loopOne
@@ -428,7 +461,7 @@ loopDone:
 	RET
 
 // func splitGFNI4(dst *[]byte, points *byte, secret *byte, coeff *byte, stride int, k int, off int, end int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI
+// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI, MMX+
 TEXT ·splitGFNI4(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         points+8(FP), CX
@@ -491,30 +524,38 @@ run1:
 	JMP        run1
 
 run1Done:
-	VMOVDQU64 (DX)(R8*1), Z4
-	VMOVDQU64 64(DX)(R8*1), Z5
-	MOVQ      (AX), R10
-	VPXORQ    Z4, Z6, Z6
-	VMOVDQU64 Z6, (R10)(R8*1)
-	VPXORQ    Z5, Z7, Z7
-	VMOVDQU64 Z7, 64(R10)(R8*1)
-	MOVQ      24(AX), R10
-	VPXORQ    Z4, Z8, Z8
-	VMOVDQU64 Z8, (R10)(R8*1)
-	VPXORQ    Z5, Z9, Z9
-	VMOVDQU64 Z9, 64(R10)(R8*1)
-	MOVQ      48(AX), R10
-	VPXORQ    Z4, Z10, Z10
-	VMOVDQU64 Z10, (R10)(R8*1)
-	VPXORQ    Z5, Z11, Z11
-	VMOVDQU64 Z11, 64(R10)(R8*1)
-	MOVQ      72(AX), R10
-	VPXORQ    Z4, Z12, Z12
-	VMOVDQU64 Z12, (R10)(R8*1)
-	VPXORQ    Z5, Z13, Z13
-	VMOVDQU64 Z13, 64(R10)(R8*1)
-	ADDQ      $0x00000080, R8
-	JMP       loop
+	VMOVDQU64  (DX)(R8*1), Z4
+	VMOVDQU64  64(DX)(R8*1), Z5
+	MOVQ       (AX), R10
+	VPXORQ     Z4, Z6, Z6
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z6, (R10)(R8*1)
+	VPXORQ     Z5, Z7, Z7
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z7, 64(R10)(R8*1)
+	MOVQ       24(AX), R10
+	VPXORQ     Z4, Z8, Z8
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z8, (R10)(R8*1)
+	VPXORQ     Z5, Z9, Z9
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z9, 64(R10)(R8*1)
+	MOVQ       48(AX), R10
+	VPXORQ     Z4, Z10, Z10
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z10, (R10)(R8*1)
+	VPXORQ     Z5, Z11, Z11
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z11, 64(R10)(R8*1)
+	MOVQ       72(AX), R10
+	VPXORQ     Z4, Z12, Z12
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z12, (R10)(R8*1)
+	VPXORQ     Z5, Z13, Z13
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z13, 64(R10)(R8*1)
+	ADDQ       $0x00000080, R8
+	JMP        loop
 
 loopTail:
 	MOVQ $-1, R10
@@ -524,7 +565,7 @@ loopOne:
 	SUBQ R8, CX
 	JLE  loopDone
 
-	// rest is below 256: at most u vectors are left
+	// rest is at most 256-1, so BZHIQ, which reads eight bits of it, keeps all ones from 64 on
 	BZHIQ      CX, R10, CX
 	KMOVQ      CX, K1
 	VMOVDQU8.Z (BX)(R8*1), K1, Z4
@@ -555,15 +596,19 @@ run2Done:
 	VMOVDQU8.Z (DX)(R8*1), K1, Z4
 	MOVQ       (AX), CX
 	VPXORQ     Z4, Z5, Z5
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z5, K1, (CX)(R8*1)
 	MOVQ       24(AX), CX
 	VPXORQ     Z4, Z6, Z6
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z6, K1, (CX)(R8*1)
 	MOVQ       48(AX), CX
 	VPXORQ     Z4, Z7, Z7
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z7, K1, (CX)(R8*1)
 	MOVQ       72(AX), CX
 	VPXORQ     Z4, Z8, Z8
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z8, K1, (CX)(R8*1)
 	ADDQ       $0x40, R8
 	JMP        loopOne
@@ -573,7 +618,7 @@ loopDone:
 	RET
 
 // func splitGFNI5(dst *[]byte, points *byte, secret *byte, coeff *byte, stride int, k int, off int, end int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI
+// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI, MMX+
 TEXT ·splitGFNI5(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         points+8(FP), CX
@@ -643,35 +688,45 @@ run1:
 	JMP        run1
 
 run1Done:
-	VMOVDQU64 (DX)(R8*1), Z5
-	VMOVDQU64 64(DX)(R8*1), Z6
-	MOVQ      (AX), R10
-	VPXORQ    Z5, Z7, Z7
-	VMOVDQU64 Z7, (R10)(R8*1)
-	VPXORQ    Z6, Z8, Z8
-	VMOVDQU64 Z8, 64(R10)(R8*1)
-	MOVQ      24(AX), R10
-	VPXORQ    Z5, Z9, Z9
-	VMOVDQU64 Z9, (R10)(R8*1)
-	VPXORQ    Z6, Z10, Z10
-	VMOVDQU64 Z10, 64(R10)(R8*1)
-	MOVQ      48(AX), R10
-	VPXORQ    Z5, Z11, Z11
-	VMOVDQU64 Z11, (R10)(R8*1)
-	VPXORQ    Z6, Z12, Z12
-	VMOVDQU64 Z12, 64(R10)(R8*1)
-	MOVQ      72(AX), R10
-	VPXORQ    Z5, Z13, Z13
-	VMOVDQU64 Z13, (R10)(R8*1)
-	VPXORQ    Z6, Z14, Z14
-	VMOVDQU64 Z14, 64(R10)(R8*1)
-	MOVQ      96(AX), R10
-	VPXORQ    Z5, Z15, Z15
-	VMOVDQU64 Z15, (R10)(R8*1)
-	VPXORQ    Z6, Z16, Z16
-	VMOVDQU64 Z16, 64(R10)(R8*1)
-	ADDQ      $0x00000080, R8
-	JMP       loop
+	VMOVDQU64  (DX)(R8*1), Z5
+	VMOVDQU64  64(DX)(R8*1), Z6
+	MOVQ       (AX), R10
+	VPXORQ     Z5, Z7, Z7
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z7, (R10)(R8*1)
+	VPXORQ     Z6, Z8, Z8
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z8, 64(R10)(R8*1)
+	MOVQ       24(AX), R10
+	VPXORQ     Z5, Z9, Z9
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z9, (R10)(R8*1)
+	VPXORQ     Z6, Z10, Z10
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z10, 64(R10)(R8*1)
+	MOVQ       48(AX), R10
+	VPXORQ     Z5, Z11, Z11
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z11, (R10)(R8*1)
+	VPXORQ     Z6, Z12, Z12
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z12, 64(R10)(R8*1)
+	MOVQ       72(AX), R10
+	VPXORQ     Z5, Z13, Z13
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z13, (R10)(R8*1)
+	VPXORQ     Z6, Z14, Z14
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z14, 64(R10)(R8*1)
+	MOVQ       96(AX), R10
+	VPXORQ     Z5, Z15, Z15
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z15, (R10)(R8*1)
+	VPXORQ     Z6, Z16, Z16
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z16, 64(R10)(R8*1)
+	ADDQ       $0x00000080, R8
+	JMP        loop
 
 loopTail:
 	MOVQ $-1, R10
@@ -681,7 +736,7 @@ loopOne:
 	SUBQ R8, CX
 	JLE  loopDone
 
-	// rest is below 256: at most u vectors are left
+	// rest is at most 256-1, so BZHIQ, which reads eight bits of it, keeps all ones from 64 on
 	BZHIQ      CX, R10, CX
 	KMOVQ      CX, K1
 	VMOVDQU8.Z (BX)(R8*1), K1, Z5
@@ -715,18 +770,23 @@ run2Done:
 	VMOVDQU8.Z (DX)(R8*1), K1, Z5
 	MOVQ       (AX), CX
 	VPXORQ     Z5, Z6, Z6
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z6, K1, (CX)(R8*1)
 	MOVQ       24(AX), CX
 	VPXORQ     Z5, Z7, Z7
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z7, K1, (CX)(R8*1)
 	MOVQ       48(AX), CX
 	VPXORQ     Z5, Z8, Z8
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z8, K1, (CX)(R8*1)
 	MOVQ       72(AX), CX
 	VPXORQ     Z5, Z9, Z9
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z9, K1, (CX)(R8*1)
 	MOVQ       96(AX), CX
 	VPXORQ     Z5, Z10, Z10
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z10, K1, (CX)(R8*1)
 	ADDQ       $0x40, R8
 	JMP        loopOne
@@ -736,7 +796,7 @@ loopDone:
 	RET
 
 // func splitGFNI6(dst *[]byte, points *byte, secret *byte, coeff *byte, stride int, k int, off int, end int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI
+// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI, MMX+
 TEXT ·splitGFNI6(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         points+8(FP), CX
@@ -813,40 +873,52 @@ run1:
 	JMP        run1
 
 run1Done:
-	VMOVDQU64 (DX)(R8*1), Z6
-	VMOVDQU64 64(DX)(R8*1), Z7
-	MOVQ      (AX), R10
-	VPXORQ    Z6, Z8, Z8
-	VMOVDQU64 Z8, (R10)(R8*1)
-	VPXORQ    Z7, Z9, Z9
-	VMOVDQU64 Z9, 64(R10)(R8*1)
-	MOVQ      24(AX), R10
-	VPXORQ    Z6, Z10, Z10
-	VMOVDQU64 Z10, (R10)(R8*1)
-	VPXORQ    Z7, Z11, Z11
-	VMOVDQU64 Z11, 64(R10)(R8*1)
-	MOVQ      48(AX), R10
-	VPXORQ    Z6, Z12, Z12
-	VMOVDQU64 Z12, (R10)(R8*1)
-	VPXORQ    Z7, Z13, Z13
-	VMOVDQU64 Z13, 64(R10)(R8*1)
-	MOVQ      72(AX), R10
-	VPXORQ    Z6, Z14, Z14
-	VMOVDQU64 Z14, (R10)(R8*1)
-	VPXORQ    Z7, Z15, Z15
-	VMOVDQU64 Z15, 64(R10)(R8*1)
-	MOVQ      96(AX), R10
-	VPXORQ    Z6, Z16, Z16
-	VMOVDQU64 Z16, (R10)(R8*1)
-	VPXORQ    Z7, Z17, Z17
-	VMOVDQU64 Z17, 64(R10)(R8*1)
-	MOVQ      120(AX), R10
-	VPXORQ    Z6, Z18, Z18
-	VMOVDQU64 Z18, (R10)(R8*1)
-	VPXORQ    Z7, Z19, Z19
-	VMOVDQU64 Z19, 64(R10)(R8*1)
-	ADDQ      $0x00000080, R8
-	JMP       loop
+	VMOVDQU64  (DX)(R8*1), Z6
+	VMOVDQU64  64(DX)(R8*1), Z7
+	MOVQ       (AX), R10
+	VPXORQ     Z6, Z8, Z8
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z8, (R10)(R8*1)
+	VPXORQ     Z7, Z9, Z9
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z9, 64(R10)(R8*1)
+	MOVQ       24(AX), R10
+	VPXORQ     Z6, Z10, Z10
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z10, (R10)(R8*1)
+	VPXORQ     Z7, Z11, Z11
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z11, 64(R10)(R8*1)
+	MOVQ       48(AX), R10
+	VPXORQ     Z6, Z12, Z12
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z12, (R10)(R8*1)
+	VPXORQ     Z7, Z13, Z13
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z13, 64(R10)(R8*1)
+	MOVQ       72(AX), R10
+	VPXORQ     Z6, Z14, Z14
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z14, (R10)(R8*1)
+	VPXORQ     Z7, Z15, Z15
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z15, 64(R10)(R8*1)
+	MOVQ       96(AX), R10
+	VPXORQ     Z6, Z16, Z16
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z16, (R10)(R8*1)
+	VPXORQ     Z7, Z17, Z17
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z17, 64(R10)(R8*1)
+	MOVQ       120(AX), R10
+	VPXORQ     Z6, Z18, Z18
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z18, (R10)(R8*1)
+	VPXORQ     Z7, Z19, Z19
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z19, 64(R10)(R8*1)
+	ADDQ       $0x00000080, R8
+	JMP        loop
 
 loopTail:
 	MOVQ $-1, R10
@@ -856,7 +928,7 @@ loopOne:
 	SUBQ R8, CX
 	JLE  loopDone
 
-	// rest is below 256: at most u vectors are left
+	// rest is at most 256-1, so BZHIQ, which reads eight bits of it, keeps all ones from 64 on
 	BZHIQ      CX, R10, CX
 	KMOVQ      CX, K1
 	VMOVDQU8.Z (BX)(R8*1), K1, Z6
@@ -893,21 +965,27 @@ run2Done:
 	VMOVDQU8.Z (DX)(R8*1), K1, Z6
 	MOVQ       (AX), CX
 	VPXORQ     Z6, Z7, Z7
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z7, K1, (CX)(R8*1)
 	MOVQ       24(AX), CX
 	VPXORQ     Z6, Z8, Z8
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z8, K1, (CX)(R8*1)
 	MOVQ       48(AX), CX
 	VPXORQ     Z6, Z9, Z9
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z9, K1, (CX)(R8*1)
 	MOVQ       72(AX), CX
 	VPXORQ     Z6, Z10, Z10
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z10, K1, (CX)(R8*1)
 	MOVQ       96(AX), CX
 	VPXORQ     Z6, Z11, Z11
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z11, K1, (CX)(R8*1)
 	MOVQ       120(AX), CX
 	VPXORQ     Z6, Z12, Z12
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z12, K1, (CX)(R8*1)
 	ADDQ       $0x40, R8
 	JMP        loopOne
@@ -917,7 +995,7 @@ loopDone:
 	RET
 
 // func splitGFNI7(dst *[]byte, points *byte, secret *byte, coeff *byte, stride int, k int, off int, end int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI
+// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI, MMX+
 TEXT ·splitGFNI7(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         points+8(FP), CX
@@ -1001,45 +1079,59 @@ run1:
 	JMP        run1
 
 run1Done:
-	VMOVDQU64 (DX)(R8*1), Z7
-	VMOVDQU64 64(DX)(R8*1), Z8
-	MOVQ      (AX), R10
-	VPXORQ    Z7, Z9, Z9
-	VMOVDQU64 Z9, (R10)(R8*1)
-	VPXORQ    Z8, Z10, Z10
-	VMOVDQU64 Z10, 64(R10)(R8*1)
-	MOVQ      24(AX), R10
-	VPXORQ    Z7, Z11, Z11
-	VMOVDQU64 Z11, (R10)(R8*1)
-	VPXORQ    Z8, Z12, Z12
-	VMOVDQU64 Z12, 64(R10)(R8*1)
-	MOVQ      48(AX), R10
-	VPXORQ    Z7, Z13, Z13
-	VMOVDQU64 Z13, (R10)(R8*1)
-	VPXORQ    Z8, Z14, Z14
-	VMOVDQU64 Z14, 64(R10)(R8*1)
-	MOVQ      72(AX), R10
-	VPXORQ    Z7, Z15, Z15
-	VMOVDQU64 Z15, (R10)(R8*1)
-	VPXORQ    Z8, Z16, Z16
-	VMOVDQU64 Z16, 64(R10)(R8*1)
-	MOVQ      96(AX), R10
-	VPXORQ    Z7, Z17, Z17
-	VMOVDQU64 Z17, (R10)(R8*1)
-	VPXORQ    Z8, Z18, Z18
-	VMOVDQU64 Z18, 64(R10)(R8*1)
-	MOVQ      120(AX), R10
-	VPXORQ    Z7, Z19, Z19
-	VMOVDQU64 Z19, (R10)(R8*1)
-	VPXORQ    Z8, Z20, Z20
-	VMOVDQU64 Z20, 64(R10)(R8*1)
-	MOVQ      144(AX), R10
-	VPXORQ    Z7, Z21, Z21
-	VMOVDQU64 Z21, (R10)(R8*1)
-	VPXORQ    Z8, Z22, Z22
-	VMOVDQU64 Z22, 64(R10)(R8*1)
-	ADDQ      $0x00000080, R8
-	JMP       loop
+	VMOVDQU64  (DX)(R8*1), Z7
+	VMOVDQU64  64(DX)(R8*1), Z8
+	MOVQ       (AX), R10
+	VPXORQ     Z7, Z9, Z9
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z9, (R10)(R8*1)
+	VPXORQ     Z8, Z10, Z10
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z10, 64(R10)(R8*1)
+	MOVQ       24(AX), R10
+	VPXORQ     Z7, Z11, Z11
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z11, (R10)(R8*1)
+	VPXORQ     Z8, Z12, Z12
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z12, 64(R10)(R8*1)
+	MOVQ       48(AX), R10
+	VPXORQ     Z7, Z13, Z13
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z13, (R10)(R8*1)
+	VPXORQ     Z8, Z14, Z14
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z14, 64(R10)(R8*1)
+	MOVQ       72(AX), R10
+	VPXORQ     Z7, Z15, Z15
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z15, (R10)(R8*1)
+	VPXORQ     Z8, Z16, Z16
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z16, 64(R10)(R8*1)
+	MOVQ       96(AX), R10
+	VPXORQ     Z7, Z17, Z17
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z17, (R10)(R8*1)
+	VPXORQ     Z8, Z18, Z18
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z18, 64(R10)(R8*1)
+	MOVQ       120(AX), R10
+	VPXORQ     Z7, Z19, Z19
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z19, (R10)(R8*1)
+	VPXORQ     Z8, Z20, Z20
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z20, 64(R10)(R8*1)
+	MOVQ       144(AX), R10
+	VPXORQ     Z7, Z21, Z21
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z21, (R10)(R8*1)
+	VPXORQ     Z8, Z22, Z22
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z22, 64(R10)(R8*1)
+	ADDQ       $0x00000080, R8
+	JMP        loop
 
 loopTail:
 	MOVQ $-1, R10
@@ -1049,7 +1141,7 @@ loopOne:
 	SUBQ R8, CX
 	JLE  loopDone
 
-	// rest is below 256: at most u vectors are left
+	// rest is at most 256-1, so BZHIQ, which reads eight bits of it, keeps all ones from 64 on
 	BZHIQ      CX, R10, CX
 	KMOVQ      CX, K1
 	VMOVDQU8.Z (BX)(R8*1), K1, Z7
@@ -1089,24 +1181,31 @@ run2Done:
 	VMOVDQU8.Z (DX)(R8*1), K1, Z7
 	MOVQ       (AX), CX
 	VPXORQ     Z7, Z8, Z8
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z8, K1, (CX)(R8*1)
 	MOVQ       24(AX), CX
 	VPXORQ     Z7, Z9, Z9
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z9, K1, (CX)(R8*1)
 	MOVQ       48(AX), CX
 	VPXORQ     Z7, Z10, Z10
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z10, K1, (CX)(R8*1)
 	MOVQ       72(AX), CX
 	VPXORQ     Z7, Z11, Z11
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z11, K1, (CX)(R8*1)
 	MOVQ       96(AX), CX
 	VPXORQ     Z7, Z12, Z12
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z12, K1, (CX)(R8*1)
 	MOVQ       120(AX), CX
 	VPXORQ     Z7, Z13, Z13
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z13, K1, (CX)(R8*1)
 	MOVQ       144(AX), CX
 	VPXORQ     Z7, Z14, Z14
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z14, K1, (CX)(R8*1)
 	ADDQ       $0x40, R8
 	JMP        loopOne
@@ -1116,7 +1215,7 @@ loopDone:
 	RET
 
 // func splitGFNI8(dst *[]byte, points *byte, secret *byte, coeff *byte, stride int, k int, off int, end int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI
+// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI, MMX+
 TEXT ·splitGFNI8(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         points+8(FP), CX
@@ -1207,50 +1306,66 @@ run1:
 	JMP        run1
 
 run1Done:
-	VMOVDQU64 (DX)(R8*1), Z8
-	VMOVDQU64 64(DX)(R8*1), Z9
-	MOVQ      (AX), R10
-	VPXORQ    Z8, Z10, Z10
-	VMOVDQU64 Z10, (R10)(R8*1)
-	VPXORQ    Z9, Z11, Z11
-	VMOVDQU64 Z11, 64(R10)(R8*1)
-	MOVQ      24(AX), R10
-	VPXORQ    Z8, Z12, Z12
-	VMOVDQU64 Z12, (R10)(R8*1)
-	VPXORQ    Z9, Z13, Z13
-	VMOVDQU64 Z13, 64(R10)(R8*1)
-	MOVQ      48(AX), R10
-	VPXORQ    Z8, Z14, Z14
-	VMOVDQU64 Z14, (R10)(R8*1)
-	VPXORQ    Z9, Z15, Z15
-	VMOVDQU64 Z15, 64(R10)(R8*1)
-	MOVQ      72(AX), R10
-	VPXORQ    Z8, Z16, Z16
-	VMOVDQU64 Z16, (R10)(R8*1)
-	VPXORQ    Z9, Z17, Z17
-	VMOVDQU64 Z17, 64(R10)(R8*1)
-	MOVQ      96(AX), R10
-	VPXORQ    Z8, Z18, Z18
-	VMOVDQU64 Z18, (R10)(R8*1)
-	VPXORQ    Z9, Z19, Z19
-	VMOVDQU64 Z19, 64(R10)(R8*1)
-	MOVQ      120(AX), R10
-	VPXORQ    Z8, Z20, Z20
-	VMOVDQU64 Z20, (R10)(R8*1)
-	VPXORQ    Z9, Z21, Z21
-	VMOVDQU64 Z21, 64(R10)(R8*1)
-	MOVQ      144(AX), R10
-	VPXORQ    Z8, Z22, Z22
-	VMOVDQU64 Z22, (R10)(R8*1)
-	VPXORQ    Z9, Z23, Z23
-	VMOVDQU64 Z23, 64(R10)(R8*1)
-	MOVQ      168(AX), R10
-	VPXORQ    Z8, Z24, Z24
-	VMOVDQU64 Z24, (R10)(R8*1)
-	VPXORQ    Z9, Z25, Z25
-	VMOVDQU64 Z25, 64(R10)(R8*1)
-	ADDQ      $0x00000080, R8
-	JMP       loop
+	VMOVDQU64  (DX)(R8*1), Z8
+	VMOVDQU64  64(DX)(R8*1), Z9
+	MOVQ       (AX), R10
+	VPXORQ     Z8, Z10, Z10
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z10, (R10)(R8*1)
+	VPXORQ     Z9, Z11, Z11
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z11, 64(R10)(R8*1)
+	MOVQ       24(AX), R10
+	VPXORQ     Z8, Z12, Z12
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z12, (R10)(R8*1)
+	VPXORQ     Z9, Z13, Z13
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z13, 64(R10)(R8*1)
+	MOVQ       48(AX), R10
+	VPXORQ     Z8, Z14, Z14
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z14, (R10)(R8*1)
+	VPXORQ     Z9, Z15, Z15
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z15, 64(R10)(R8*1)
+	MOVQ       72(AX), R10
+	VPXORQ     Z8, Z16, Z16
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z16, (R10)(R8*1)
+	VPXORQ     Z9, Z17, Z17
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z17, 64(R10)(R8*1)
+	MOVQ       96(AX), R10
+	VPXORQ     Z8, Z18, Z18
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z18, (R10)(R8*1)
+	VPXORQ     Z9, Z19, Z19
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z19, 64(R10)(R8*1)
+	MOVQ       120(AX), R10
+	VPXORQ     Z8, Z20, Z20
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z20, (R10)(R8*1)
+	VPXORQ     Z9, Z21, Z21
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z21, 64(R10)(R8*1)
+	MOVQ       144(AX), R10
+	VPXORQ     Z8, Z22, Z22
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z22, (R10)(R8*1)
+	VPXORQ     Z9, Z23, Z23
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z23, 64(R10)(R8*1)
+	MOVQ       168(AX), R10
+	VPXORQ     Z8, Z24, Z24
+	PREFETCHT0 768(R10)(R8*1)
+	VMOVDQU64  Z24, (R10)(R8*1)
+	VPXORQ     Z9, Z25, Z25
+	PREFETCHT0 832(R10)(R8*1)
+	VMOVDQU64  Z25, 64(R10)(R8*1)
+	ADDQ       $0x00000080, R8
+	JMP        loop
 
 loopTail:
 	MOVQ $-1, R10
@@ -1260,7 +1375,7 @@ loopOne:
 	SUBQ R8, CX
 	JLE  loopDone
 
-	// rest is below 256: at most u vectors are left
+	// rest is at most 256-1, so BZHIQ, which reads eight bits of it, keeps all ones from 64 on
 	BZHIQ      CX, R10, CX
 	KMOVQ      CX, K1
 	VMOVDQU8.Z (BX)(R8*1), K1, Z8
@@ -1303,27 +1418,35 @@ run2Done:
 	VMOVDQU8.Z (DX)(R8*1), K1, Z8
 	MOVQ       (AX), CX
 	VPXORQ     Z8, Z9, Z9
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z9, K1, (CX)(R8*1)
 	MOVQ       24(AX), CX
 	VPXORQ     Z8, Z10, Z10
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z10, K1, (CX)(R8*1)
 	MOVQ       48(AX), CX
 	VPXORQ     Z8, Z11, Z11
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z11, K1, (CX)(R8*1)
 	MOVQ       72(AX), CX
 	VPXORQ     Z8, Z12, Z12
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z12, K1, (CX)(R8*1)
 	MOVQ       96(AX), CX
 	VPXORQ     Z8, Z13, Z13
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z13, K1, (CX)(R8*1)
 	MOVQ       120(AX), CX
 	VPXORQ     Z8, Z14, Z14
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z14, K1, (CX)(R8*1)
 	MOVQ       144(AX), CX
 	VPXORQ     Z8, Z15, Z15
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z15, K1, (CX)(R8*1)
 	MOVQ       168(AX), CX
 	VPXORQ     Z8, Z16, Z16
+	PREFETCHT0 768(CX)(R8*1)
 	VMOVDQU8   Z16, K1, (CX)(R8*1)
 	ADDQ       $0x40, R8
 	JMP        loopOne
@@ -1333,7 +1456,7 @@ loopDone:
 	RET
 
 // func combineGFNI2(dst *byte, weights *byte, s0 *byte, s1 *byte, n int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI
+// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI, MMX+
 TEXT ·combineGFNI2(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
 	MOVQ         weights+8(FP), CX
@@ -1369,9 +1492,13 @@ loop:
 	VMOVDQU64  192(BX)(SI*1), Z6
 	VGF2P8MULB Z1, Z6, Z6
 	VPXORQ     Z6, Z5, Z5
+	PREFETCHT0 768(AX)(SI*1)
 	VMOVDQU64  Z2, (AX)(SI*1)
+	PREFETCHT0 832(AX)(SI*1)
 	VMOVDQU64  Z3, 64(AX)(SI*1)
+	PREFETCHT0 896(AX)(SI*1)
 	VMOVDQU64  Z4, 128(AX)(SI*1)
+	PREFETCHT0 960(AX)(SI*1)
 	VMOVDQU64  Z5, 192(AX)(SI*1)
 	ADDQ       $0x00000100, SI
 	JMP        loop
@@ -1384,7 +1511,7 @@ loopOne:
 	SUBQ SI, DI
 	JLE  loopDone
 
-	// rest is below 256: at most u vectors are left
+	// rest is at most 256-1, so BZHIQ, which reads eight bits of it, keeps all ones from 64 on
 	BZHIQ      DI, R8, DI
 	KMOVQ      DI, K1
 	VMOVDQU8.Z (DX)(SI*1), K1, Z2
@@ -1392,6 +1519,7 @@ loopOne:
 	VMOVDQU8.Z (BX)(SI*1), K1, Z3
 	VGF2P8MULB Z1, Z3, Z3
 	VPXORQ     Z3, Z2, Z2
+	PREFETCHT0 768(AX)(SI*1)
 	VMOVDQU8   Z2, K1, (AX)(SI*1)
 	ADDQ       $0x40, SI
 	JMP        loopOne
@@ -1401,7 +1529,7 @@ loopDone:
 	RET
 
 // func combineGFNI3(dst *byte, weights *byte, s0 *byte, s1 *byte, s2 *byte, n int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI
+// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI, MMX+
 TEXT ·combineGFNI3(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         weights+8(FP), CX
@@ -1451,9 +1579,13 @@ loop:
 	VMOVDQU64  192(SI)(DI*1), Z7
 	VGF2P8MULB Z2, Z7, Z7
 	VPXORQ     Z7, Z6, Z6
+	PREFETCHT0 768(AX)(DI*1)
 	VMOVDQU64  Z3, (AX)(DI*1)
+	PREFETCHT0 832(AX)(DI*1)
 	VMOVDQU64  Z4, 64(AX)(DI*1)
+	PREFETCHT0 896(AX)(DI*1)
 	VMOVDQU64  Z5, 128(AX)(DI*1)
+	PREFETCHT0 960(AX)(DI*1)
 	VMOVDQU64  Z6, 192(AX)(DI*1)
 	ADDQ       $0x00000100, DI
 	JMP        loop
@@ -1466,7 +1598,7 @@ loopOne:
 	SUBQ DI, R8
 	JLE  loopDone
 
-	// rest is below 256: at most u vectors are left
+	// rest is at most 256-1, so BZHIQ, which reads eight bits of it, keeps all ones from 64 on
 	BZHIQ      R8, R9, R8
 	KMOVQ      R8, K1
 	VMOVDQU8.Z (DX)(DI*1), K1, Z3
@@ -1477,6 +1609,7 @@ loopOne:
 	VMOVDQU8.Z (SI)(DI*1), K1, Z4
 	VGF2P8MULB Z2, Z4, Z4
 	VPXORQ     Z4, Z3, Z3
+	PREFETCHT0 768(AX)(DI*1)
 	VMOVDQU8   Z3, K1, (AX)(DI*1)
 	ADDQ       $0x40, DI
 	JMP        loopOne
@@ -1486,7 +1619,7 @@ loopDone:
 	RET
 
 // func combineGFNIAny(dst *byte, weights *byte, src *[]byte, k int, off int, end int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI
+// Requires: AVX, AVX512BW, AVX512F, BMI2, GFNI, MMX+
 TEXT ·combineGFNIAny(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ weights+8(FP), CX
@@ -1526,9 +1659,13 @@ input1:
 	INCQ         R9
 	CMPQ         R9, BX
 	JL           input1
+	PREFETCHT0   768(AX)(SI*1)
 	VMOVDQU64    Z0, (AX)(SI*1)
+	PREFETCHT0   832(AX)(SI*1)
 	VMOVDQU64    Z1, 64(AX)(SI*1)
+	PREFETCHT0   896(AX)(SI*1)
 	VMOVDQU64    Z2, 128(AX)(SI*1)
+	PREFETCHT0   960(AX)(SI*1)
 	VMOVDQU64    Z3, 192(AX)(SI*1)
 	ADDQ         $0x00000100, SI
 	JMP          loop
@@ -1541,7 +1678,7 @@ loopOne:
 	SUBQ SI, R8
 	JLE  loopDone
 
-	// rest is below 256: at most u vectors are left
+	// rest is at most 256-1, so BZHIQ, which reads eight bits of it, keeps all ones from 64 on
 	BZHIQ  R8, R9, R8
 	KMOVQ  R8, K1
 	VPXORQ Z6, Z6, Z6
@@ -1558,6 +1695,7 @@ input2:
 	INCQ         R8
 	CMPQ         R8, BX
 	JL           input2
+	PREFETCHT0   768(AX)(SI*1)
 	VMOVDQU8     Z6, K1, (AX)(SI*1)
 	ADDQ         $0x40, SI
 	JMP          loopOne

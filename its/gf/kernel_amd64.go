@@ -2,11 +2,7 @@
 
 package gf
 
-import (
-	"encoding/binary"
-
-	"github.com/klauspost/cpuid/v2"
-)
+import "github.com/klauspost/cpuid/v2"
 
 //go:generate go run -modfile=../../tools/go.mod asm.go -out bulk_amd64.s -stubs bulk_amd64.go -pkg gf
 
@@ -29,14 +25,12 @@ func native() []kernel {
 var nibbles = nibbleTables()
 
 func nibbleTables() (t [256][32]byte) {
-	const low = 0x0706050403020100
+	var elements, zero [32]byte
+	for i := range 16 {
+		elements[i], elements[16+i] = byte(i), byte(i)<<4
+	}
 	for c := range t {
-		for i := range uint64(4) {
-			// Rows 0-7, 8-15 of low nibbles, then the same of high nibbles.
-			v := low | i%2*0x0808080808080808
-			v <<= i / 2 * 4
-			binary.LittleEndian.PutUint64(t[c][8*i:], times(v, byte(c)))
-		}
+		mulAdd(t[c][:], elements[:], zero[:], byte(c))
 	}
 	return t
 }

@@ -1,16 +1,14 @@
 package gf
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "encoding/binary"
 
-// Eight field elements in one word, in the order of memory on little-endian
-// machines. All steps are shifts and masks, so no data byte becomes an address.
+// Eight field elements in one word, in memory order. Every step is a shift, a
+// mask or an integer product, so no data byte becomes an address or a branch.
 
 const (
-	laneTop  = 0x8080808080808080
-	laneRest = 0x1b1b1b1b1b1b1b1b
+	lanes    = 0x0101010101010101
+	laneTop  = 0x80 * lanes
+	laneRest = Poly & 0xff * lanes
 )
 
 // double multiplies each of the eight elements of v by x.
@@ -18,15 +16,6 @@ func double(v uint64) uint64 {
 	top := v & laneTop
 	// top-top>>7 is 0x7f in each element that overflows.
 	return (v^top)<<1 ^ (top-top>>7)&laneRest
-}
-
-// times multiplies each of the eight elements of v by the public element c.
-func times(v uint64, c byte) uint64 {
-	var p uint64
-	for b := bits.Len8(c) - 1; b >= 0; b-- {
-		p = double(p) ^ v&-uint64(c>>b&1)
-	}
-	return p
 }
 
 // splitPlain is the plain Go twin of Split: Horner's rule, one output and one
@@ -37,60 +26,84 @@ func splitPlain(dst [][]byte, points []byte, secret, coeff []byte, k, off, end i
 		hi := min(lo+tileMin, end)
 		for i, x := range points {
 			d := dst[i][lo:hi]
-			copy(d, coeff[(k-2)*length+lo:(k-2)*length+hi])
-			for j := k - 3; j >= 0; j-- {
-				hornerStep(d, coeff[j*length+lo:j*length+hi], x)
+			run := func(j int) []byte { return coeff[j*length+lo : j*length+hi] }
+			if k == 2 {
+				mulAdd(d, run(0), secret[lo:hi], x)
+				continue
 			}
-			hornerStep(d, secret[lo:hi], x)
+			mulAdd(d, run(k-2), run(k-3), x)
+			for j := k - 4; j >= 0; j-- {
+				mulAdd(d, d, run(j), x)
+			}
+			mulAdd(d, d, secret[lo:hi], x)
 		}
 	}
 }
 
-// hornerStep replaces each d by d·x + a.
-func hornerStep(d, a []byte, x byte) {
-	a = a[:len(d)]
-	for len(d) >= 8 && len(a) >= 8 {
-		v := times(binary.LittleEndian.Uint64(d), x) ^ binary.LittleEndian.Uint64(a)
-		binary.LittleEndian.PutUint64(d, v)
-		d, a = d[8:], a[8:]
-	}
-	for p := range d {
-		d[p] = byte(times(uint64(d[p]), x)) ^ a[p]
-	}
-}
+// sumTile is how many bytes of the sum combinePlain keeps on the stack.
+const sumTile = 2 << 10
 
-// combinePlain is the plain Go twin of Combine. It runs Horner's rule over the
-// bits of the weights, so that doubling is done once for all inputs together.
+// combinePlain is the plain Go twin of Combine. The sum grows aside, for dst
+// may be one of the inputs.
 func combinePlain(dst, weights []byte, src [][]byte, off, end int) {
-	var all byte
-	for _, w := range weights {
-		all |= w
-	}
-	top := bits.Len8(all) - 1
-	p := off
-	for ; p+8 <= end; p += 8 {
-		binary.LittleEndian.PutUint64(dst[p:], dotWord(weights, src, p, top))
-	}
-	for ; p < end; p++ {
-		var v byte
+	var sum [sumTile]byte
+	for lo := off; lo < end; lo += sumTile {
+		hi := min(lo+sumTile, end)
+		part := sum[:hi-lo]
+		clear(part)
 		for i, w := range weights {
-			v ^= byte(times(uint64(src[i][p]), w))
+			mulAdd(part, src[i][lo:hi], part, w)
 		}
-		dst[p] = v
+		copy(dst[lo:hi], part)
 	}
 }
 
-// dotWord is the weighted sum of the words at p. The branches follow the
-// weights, which are public.
-func dotWord(weights []byte, src [][]byte, p, top int) uint64 {
-	var v uint64
-	for b := top; b >= 0; b-- {
-		v = double(v)
-		for i, w := range weights {
-			if w>>b&1 != 0 {
-				v ^= binary.LittleEndian.Uint64(src[i][p:])
-			}
-		}
+// mulAdd sets dst = a·c + b for a public c. All are of one length, and dst may
+// be a or b.
+func mulAdd(dst, a, b []byte, c byte) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	n := len(dst) &^ 7
+	if c <= 3 {
+		mulAddSmall(dst[:n], a[:n], b[:n], c)
+	} else {
+		mulAddWords(dst[:n], a[:n], b[:n], c)
 	}
-	return v
+	for i := n; i < len(dst); i++ {
+		dst[i] = Mul(a[i], c) ^ b[i]
+	}
+}
+
+// mulAddSmall is mulAdd for c from 0 to 3, the points of three shares: one
+// doubling is enough.
+func mulAddSmall(dst, a, b []byte, c byte) {
+	once, twice := -uint64(c&1), -uint64(c>>1)
+	for i := 0; i <= len(dst)-8; i += 8 {
+		v := binary.LittleEndian.Uint64(a[i:])
+		v = v&once ^ double(v)&twice ^ binary.LittleEndian.Uint64(b[i:])
+		binary.LittleEndian.PutUint64(dst[i:], v)
+	}
+}
+
+// mulAddWords is mulAdd for any c. Bit i of an element selects the product of
+// c with x^i: the integer product of a word of zeros and ones with a byte never
+// carries from one element into the next.
+func mulAddWords(dst, a, b []byte, c byte) {
+	p := productsOf(c)
+	p0, p1, p2, p3, p4, p5, p6, p7 := p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]
+	for i := 0; i <= len(dst)-8; i += 8 {
+		v := binary.LittleEndian.Uint64(a[i:])
+		v = v&lanes*p0 ^ v>>1&lanes*p1 ^ v>>2&lanes*p2 ^ v>>3&lanes*p3 ^
+			v>>4&lanes*p4 ^ v>>5&lanes*p5 ^ v>>6&lanes*p6 ^ v>>7&lanes*p7
+		binary.LittleEndian.PutUint64(dst[i:], v^binary.LittleEndian.Uint64(b[i:]))
+	}
+}
+
+// productsOf returns the products of c with x^0 to x^7.
+func productsOf(c byte) (p [8]uint64) {
+	v := uint64(c)
+	for i := range p {
+		p[i] = v
+		v = double(v)
+	}
+	return p
 }
