@@ -44,7 +44,7 @@ func (h *hello) encode() []byte {
 	w.U16(helloVersion).Raw(h.session[:]).U8(flag(h.resume) | flag(h.kept)<<1).U64(h.received).U64(h.oldest)
 	w.U32(h.marks.Epoch)
 	for _, l := range h.marks.Lanes {
-		w.U64(l.Floor).U64(l.Next).U8(flag(l.More)).U8(uint8(len(l.Blocks)))
+		w.U64(l.Floor).U64(l.Pos).U64(l.Next).U8(flag(l.More)).U8(uint8(len(l.Blocks)))
 		for _, r := range l.Blocks {
 			w.U64(r.First).U64(r.Last)
 		}
@@ -70,7 +70,7 @@ func parseHello(b []byte) (hello, error) {
 }
 
 func parseLane(r *wire.Reader, l *keymgmt.LaneMarks) {
-	l.Floor, l.Next, l.More = r.U64(), r.U64(), r.U8() != 0
+	l.Floor, l.Pos, l.Next, l.More = r.U64(), r.U64(), r.U64(), r.U8() != 0
 	n := int(r.U8())
 	if n > keymgmt.MaxRanges {
 		r.Take(-1) // a fault

@@ -53,21 +53,30 @@ func newPipe(s *session, id uint32) *pipe {
 	return p
 }
 
-// write appends the concatenation of parts to the stream.
-func (p *pipe) write(parts ...[]byte) error {
-	s := p.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// write appends head and the concatenation of parts to the stream.
+func (p *pipe) write(head []byte, parts ...[]byte) error {
+	p.session.mu.Lock()
+	defer p.session.mu.Unlock()
+	if err := p.append(head); err != nil {
+		return err
+	}
 	for _, b := range parts {
-		for len(b) > 0 {
-			n, err := p.await(len(b))
-			if err != nil {
-				return err
-			}
-			s.put(p.id, chunkData, b[:n])
-			p.credit -= n
-			b = b[n:]
+		if err := p.append(b); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (p *pipe) append(b []byte) error {
+	for len(b) > 0 {
+		n, err := p.await(len(b))
+		if err != nil {
+			return err
+		}
+		p.session.put(p.id, chunkData, b[:n])
+		p.credit -= n
+		b = b[n:]
 	}
 	return nil
 }

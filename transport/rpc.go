@@ -36,16 +36,21 @@ func contextError(ctx context.Context, peer qsc.NodeID) error {
 // Peer is the node at the other end, authenticated by its pads.
 func (s *Stream) Peer() qsc.NodeID { return s.session.peer }
 
-// Send writes one message of at most MaxMessage bytes. It waits for key and for
+// Send writes one message, the concatenation of parts, of at most MaxMessage
+// bytes. It waits for key and for
 // the peer; it returns before the message has arrived. Errors: Invalid,
 // Unreachable, Timeout, and the peer's own error once it has given up.
-func (s *Stream) Send(msg []byte) error {
-	if len(msg) > MaxMessage {
-		return qsc.E("transport.Send", qsc.Invalid, string(s.Peer()), "message of %d bytes is over the limit of %d", len(msg), MaxMessage)
+func (s *Stream) Send(parts ...[]byte) error {
+	n := 0
+	for _, b := range parts {
+		n += len(b)
+	}
+	if n > MaxMessage {
+		return qsc.E("transport.Send", qsc.Invalid, string(s.Peer()), "message of %d bytes is over the limit of %d", n, MaxMessage)
 	}
 	var head [4]byte
-	binary.BigEndian.PutUint32(head[:], uint32(len(msg)))
-	return s.write(head[:], msg)
+	binary.BigEndian.PutUint32(head[:], uint32(n))
+	return s.write(head[:], parts...)
 }
 
 // End tells the peer that no more messages come.

@@ -20,7 +20,7 @@ import (
 const (
 	bodyHead   = 16
 	maxBody    = 128 << 10 // of a frame: text, pad and seal fit the L2 cache
-	minTail    = 4 << 10   // stream bytes for which a smaller pad is not taken
+	minTail    = 1 << 10   // stream bytes for which a smaller pad is not taken
 	keepLimit  = 8 << 20   // sealed bytes kept until they are acknowledged
 	ackAfter   = 1 << 20   // received bytes after which one is sent unasked
 	frameLimit = otp.Overhead + maxBody
