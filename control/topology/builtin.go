@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	qsc "github.com/quantum-secure-cloud/qsc"
@@ -20,13 +21,11 @@ func Builtins() []string { return []string{"tohoku", "tokyo"} }
 // Source returns the text of a built-in network as it was written, comments
 // included, or nil when there is none of that name.
 func Source(name string) []byte {
-	for _, b := range Builtins() {
-		if b == name {
-			text, _ := builtins.ReadFile(name + ".toml")
-			return text
-		}
+	if !slices.Contains(Builtins(), name) {
+		return nil
 	}
-	return nil
+	text, _ := builtins.ReadFile(name + ".toml")
+	return text
 }
 
 // Load reads the file of that name or, when there is no such file, the

@@ -41,7 +41,7 @@ func expectations(data []byte) []expectation {
 			}
 			line = n
 		}
-		for _, part := range strings.Split(m[2], " | ") {
+		for part := range strings.SplitSeq(m[2], " | ") {
 			want = append(want, expectation{line, strings.TrimSpace(part)})
 		}
 	}

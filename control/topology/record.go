@@ -4,6 +4,7 @@ import (
 	"math"
 	"net"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -143,10 +144,8 @@ func (c record) word(key string, words ...string) string {
 	if !ok {
 		return words[0]
 	}
-	for _, w := range words {
-		if f.val.text == w {
-			return w
-		}
+	if slices.Contains(words, f.val.text) {
+		return f.val.text
 	}
 	c.r.addf(f.val.at, "%s: %s = %s is not one of %s", c.what, key, quote(f.val.text), strings.Join(words, ", "))
 	return words[0]
@@ -275,10 +274,8 @@ func unsafePath(p string) string {
 	case path.IsAbs(p):
 		return "is absolute; give a path below the network's data directory"
 	}
-	for _, part := range strings.Split(p, "/") {
-		if part == ".." {
-			return "leaves the network's data directory"
-		}
+	if slices.Contains(strings.Split(p, "/"), "..") {
+		return "leaves the network's data directory"
 	}
 	if strings.IndexFunc(p, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/", r))

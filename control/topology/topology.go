@@ -115,5 +115,5 @@ const (
 	ChunkMax int64 = 16 << 20
 
 	MaxRate     qsc.BitRate = 1e15 // bit/s
-	MaxDistance             = 1e6  // km
+	MaxDistance float64     = 1e6  // km
 )

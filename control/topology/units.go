@@ -106,7 +106,7 @@ func ParseDistance(s string) (float64, error) {
 	}
 	km := scaled(num, big.NewRat(u.scale, 1000))
 	if km > MaxDistance {
-		return 0, unitError("ParseDistance", s, "a distance", "7 km", fmt.Errorf("more than %g km", float64(MaxDistance)))
+		return 0, unitError("ParseDistance", s, "a distance", "7 km", fmt.Errorf("more than %g km", MaxDistance))
 	}
 	return km, nil
 }
