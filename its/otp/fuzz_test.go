@@ -1,0 +1,54 @@
+package otp
+
+import (
+	"bytes"
+	"testing"
+)
+
+func FuzzParseHeader(f *testing.F) {
+	b := make([]byte, HeaderSize)
+	Header{1, 2, 3, 4}.Put(b)
+	f.Add(b)
+	f.Add(b[:HeaderSize-1])
+	Header{255, 1 << 31, 1<<64 - 33, 0}.Put(b)
+	f.Add(bytes.Clone(b))
+	Header{0, 0, 1<<64 - 1, MaxBody}.Put(b)
+	f.Add(bytes.Clone(b))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := ParseHeader(b)
+		if err != nil {
+			return
+		}
+		out := make([]byte, HeaderSize)
+		h.Put(out)
+		if !bytes.Equal(out, b[:HeaderSize]) {
+			t.Errorf("%+v does not read back", h)
+		}
+		if h.Len > MaxBody || h.Pos+uint64(h.PadLen()) < h.Pos {
+			t.Errorf("%+v is out of bounds", h)
+		}
+	})
+}
+
+// FuzzOpen changes a true frame in any way: only the true one opens.
+func FuzzOpen(f *testing.F) {
+	key := bytes.Repeat([]byte{0x5a, 3, 0x77}, 40)[:KeyOverhead+40]
+	guard := bytes.Repeat([]byte{9}, GuardSize)
+	tx := NewPad(1, 2, 3, guard, bytes.Clone(key), nil)
+	truth := sealed(f, &tx, bytes.Repeat([]byte("b"), 40))
+	f.Add(truth)
+	f.Add(truth[:len(truth)-1])
+	f.Add(append(bytes.Clone(truth), 0))
+	f.Add(append(bytes.Clone(truth[:len(truth)-1]), 0))
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		rx := NewPad(1, 2, 3, guard, bytes.Clone(key), nil)
+		dst := make([]byte, 40)
+		_, err := Open(dst, &rx, frame)
+		if (err == nil) != bytes.Equal(frame, truth) {
+			t.Fatalf("%d bytes: %v", len(frame), err)
+		}
+		if err != nil && (!zero(dst) || rx.Spent() || !bytes.Equal(rx.life.key, key)) {
+			t.Fatal("a refused frame wrote or spent something")
+		}
+	})
+}
