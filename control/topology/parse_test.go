@@ -327,3 +327,28 @@ func checkFaults(t *testing.T, data []byte, faults Faults) {
 		last = f.Line
 	}
 }
+
+func TestOpenErrors(t *testing.T) {
+	if err := openError(&os.PathError{Op: "open", Path: "f", Err: os.ErrPermission}); !qsc.IsKind(err, qsc.Denied) {
+		t.Errorf("no permission: %v", err)
+	}
+	if _, err := Load("no\x00name"); err == nil || qsc.IsKind(err, qsc.NotFound) {
+		t.Errorf("a name with NUL: %v", err)
+	}
+}
+
+// The list handed out is a copy, and only what it calls runnable is run.
+func TestKinds(t *testing.T) {
+	kinds := Kinds()
+	kinds[0].Runnable = false
+	for _, k := range Kinds() {
+		n := &Network{Name: "x", Links: []Link{{ID: "l", Kind: k.Name}}}
+		if err := n.Runnable(); (err == nil) != k.Runnable {
+			t.Errorf("kind %s: %v", k.Name, err)
+		}
+	}
+	many := &Network{Links: make([]Link, 12)}
+	if err := many.Runnable(); err == nil || !strings.HasSuffix(err.Error(), ", ...") {
+		t.Errorf("twelve links of no kind: %v", err)
+	}
+}
