@@ -112,7 +112,7 @@ const (
 	BlockMax int64 = 16 << 20
 	PadMax   int64 = 16 << 40
 	ChunkMin int64 = 4 << 10
-	ChunkMax int64 = 16 << 20
+	ChunkMax int64 = 4 << 20
 
 	MaxRate     qsc.BitRate = 1e15 // bit/s
 	MaxDistance float64     = 1e6  // km
