@@ -179,6 +179,8 @@ type Query struct {
 	After  string  // only names behind this one
 	Behind Ref     // unless zero: also those of the name After that follow this one
 	States []State // empty: Stored only
+	// Degraded selects only records with a placement that is not Durable.
+	Degraded bool
 	Limit  int     // at most MaxList; 0: MaxList
 }
 
@@ -197,6 +199,8 @@ type Catalog interface {
 	Lookup(ctx context.Context, name string) (Record, error)
 	// List returns one page of records.
 	List(ctx context.Context, q Query) ([]Record, error)
+	// Count returns how many records are Stored.
+	Count(ctx context.Context) (int64, error)
 	// Forget removes a record and its masks; none is no error.
 	Forget(ctx context.Context, ref Ref) error
 	// PutMasks keeps the tag masks of consecutive chunks from first on: for

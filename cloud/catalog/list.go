@@ -26,10 +26,14 @@ func (c *Catalog) List(ctx context.Context, q cloud.Query) ([]cloud.Record, erro
 	if !ok {
 		return nil, nil
 	}
+	page := sqlPage
+	if q.Degraded {
+		page = sqlOpenPage
+	}
 	var list []cloud.Record
 	err = c.view(ctx, op, func(t *tx) error {
 		for _, s := range states {
-			part, err := t.records(sqlPage, s, from.name, from.version, from.object, from.owner, to, limit)
+			part, err := t.records(page, s, from.name, from.version, from.object, from.owner, to, limit)
 			if err != nil {
 				return err
 			}
@@ -39,6 +43,14 @@ func (c *Catalog) List(ctx context.Context, q cloud.Query) ([]cloud.Record, erro
 	})
 	slices.SortFunc(list, inOrder)
 	return list[:min(limit, len(list))], err
+}
+
+// Count implements cloud.Catalog.
+func (c *Catalog) Count(ctx context.Context) (n int64, err error) {
+	err = c.view(ctx, "catalog.Count", func(t *tx) error {
+		return t.stmt(sqlCount).QueryRowContext(ctx).Scan(&n)
+	})
+	return n, err
 }
 
 // statesOf returns each wanted state once.

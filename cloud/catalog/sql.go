@@ -34,6 +34,17 @@ SELECT * FROM objects WHERE state = $1 AND (name, version, object, owner) > ($2,
 ORDER BY name, version, object, owner LIMIT $7) AS o` + joined + `
 ORDER BY o.name, o.version, o.object, o.owner, p.point`
 
+	// The same for records with a placement that is not durable (state 1); the
+	// index placements_open makes it cost what there is to mend.
+	sqlOpenPage = `SELECT ` + columns + ` FROM (
+SELECT d.* FROM (SELECT DISTINCT owner, object, version FROM placements WHERE state <> 1) AS q
+JOIN objects AS d ON d.owner = q.owner AND d.object = q.object AND d.version = q.version
+WHERE d.state = $1 AND (d.name, d.version, d.object, d.owner) > ($2, $3, $4, $5) AND d.name < $6
+ORDER BY d.name, d.version, d.object, d.owner LIMIT $7) AS o` + joined + `
+ORDER BY o.name, o.version, o.object, o.owner, p.point`
+
+	sqlCount = `SELECT COUNT(*) FROM objects WHERE state = 1`
+
 	// $2, $3 and $4 are the record that takes the name.
 	sqlRival = `SELECT version FROM objects WHERE name = $1 AND state = 1 AND version >= $4 AND NOT (owner = $2 AND object = $3 AND version = $4)`
 	sqlDoom  = `UPDATE objects SET state = 2 WHERE name = $1 AND state = 1 AND version < $2`
@@ -56,7 +67,7 @@ ORDER BY first`
 
 // Each pool prepares what runs on it.
 var (
-	readStatements  = []string{sqlByName, sqlPage, sqlShares, sqlRuns}
+	readStatements  = []string{sqlByName, sqlPage, sqlOpenPage, sqlCount, sqlShares, sqlRuns}
 	writeStatements = []string{
 		sqlInsert, sqlChange, sqlPlace, sqlUnplace, sqlByRef, sqlRival, sqlDoom,
 		sqlForgetMasks, sqlForgetPlaces, sqlForget, sqlShares, sqlRuns, sqlDropRun, sqlPutRun,

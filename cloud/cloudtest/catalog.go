@@ -21,7 +21,7 @@ func Catalog(t *testing.T, open func(t *testing.T) cloud.Catalog) {
 	for name, run := range map[string]func(*testing.T, cloud.Catalog){
 		"Insert": catInsert, "Refuse": catRefuse, "Update": catUpdate, "UpdateFails": catUpdateFails,
 		"Versions": catVersions, "Lookup": catLookup, "List": catList, "ListPages": catListPages,
-		"Prefix": catPrefix, "Forget": catForget, "Masks": catMasks, "MasksOverlap": catMasksOverlap,
+		"Prefix": catPrefix, "Degraded": catDegraded, "Forget": catForget, "Masks": catMasks, "MasksOverlap": catMasksOverlap,
 		"MasksRefuse": catMasksRefuse, "Parallel": catParallel, "OwnMemory": catOwnMemory, "Cancelled": catCancelled,
 	} {
 		t.Run(name, func(t *testing.T) { run(t, open(t)) })
@@ -248,6 +248,28 @@ func catPrefix(t *testing.T, c cloud.Catalog) {
 	wantNames(t, c, cloud.Query{Prefix: "dir/", After: "e"}, "")
 	wantNames(t, c, cloud.Query{Prefix: "\xff"}, "")
 	wantNames(t, c, cloud.Query{Prefix: "dir/b\xff"}, "")
+}
+
+// What waits for repair is found page by page, and only that.
+func catDegraded(t *testing.T, c cloud.Catalog) {
+	for i := range 12 {
+		r := store(t, c, NewRef(home, i, 1), fmt.Sprintf("%02d", i))
+		must(t, c.Update(t.Context(), r.Ref, func(r *cloud.Record) error {
+			for j := range r.Placements {
+				if i%3 != 0 || j != 1 {
+					r.Placements[j].State = cloud.Durable
+				}
+			}
+			return nil
+		}))
+	}
+	must(t, c.Insert(t.Context(), NewRecord(NewRef(home, 100, 1), "pending")))
+	wantNames(t, c, cloud.Query{Degraded: true}, "00 03 06 09")
+	wantNames(t, c, cloud.Query{Degraded: true, After: "03", Limit: 1}, "06")
+	wantNames(t, c, cloud.Query{Degraded: true, States: []cloud.State{cloud.Pending}}, "pending")
+	if n, err := c.Count(t.Context()); n != 12 || err != nil {
+		t.Fatalf("count %d, %v; want 12", n, err)
+	}
 }
 
 func catForget(t *testing.T, c cloud.Catalog) {

@@ -151,12 +151,31 @@ func (c *MemCatalog) List(ctx context.Context, q cloud.Query) ([]cloud.Record, e
 	return list[:min(limit, len(list))], nil
 }
 
+// Count implements cloud.Catalog.
+func (c *MemCatalog) Count(ctx context.Context) (int64, error) {
+	leave, err := c.enter(ctx, "mem.Count")
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	n := int64(0)
+	for _, r := range c.recs {
+		if r.State == cloud.Stored {
+			n++
+		}
+	}
+	return n, nil
+}
+
 func wanted(r cloud.Record, q cloud.Query) bool {
 	states := q.States
 	if len(states) == 0 {
 		states = []cloud.State{cloud.Stored}
 	}
 	if !slices.Contains(states, r.State) || !strings.HasPrefix(r.Name, q.Prefix) {
+		return false
+	}
+	if q.Degraded && !slices.ContainsFunc(r.Placements, func(p cloud.Placement) bool { return p.State != cloud.Durable }) {
 		return false
 	}
 	if q.After == "" && q.Behind == (cloud.Ref{}) || r.Name > q.After {

@@ -93,7 +93,7 @@ func (v *Vault) beginPut(ctx context.Context, name string, opt cloud.PutOptions)
 	p.rec = cloud.Record{
 		Ref:  cloud.Ref{Owner: v.cfg.Owner, Object: qsc.ObjectID(uuid.New()), Version: 1},
 		Name: name, Size: -1, Chunk: pol.Chunk, K: pol.K, N: pol.N, W: pol.W,
-		Policy: pol.ID, Created: time.Now().UTC(), Class: pol.Source.Class(),
+		Policy: pol.ID, Created: time.Now().UTC().Truncate(time.Microsecond), Class: pol.Source.Class(),
 	}
 	if err := p.checkExisting(ctx, opt); err != nil {
 		return nil, err

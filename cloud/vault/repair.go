@@ -23,7 +23,7 @@ func (v *Vault) Kick() {
 // Recover dooms the puts that a crash has cut off. It is called once, before
 // anything else.
 func (v *Vault) Recover(ctx context.Context) error {
-	return v.each(ctx, cloud.Pending, func(r *cloud.Record) error {
+	return v.each(ctx, cloud.Query{States: []cloud.State{cloud.Pending}}, func(r *cloud.Record) error {
 		return v.cfg.Catalog.Update(ctx, r.Ref, func(r *cloud.Record) error {
 			r.State, r.Size = cloud.Doomed, max(0, r.Size)
 			return nil
@@ -48,23 +48,20 @@ func (v *Vault) Run(ctx context.Context) {
 
 // patrol does what can be done now; the rest waits for the next one.
 func (v *Vault) patrol(ctx context.Context) {
-	_ = v.each(ctx, cloud.Doomed, func(r *cloud.Record) error {
+	_ = v.each(ctx, cloud.Query{States: []cloud.State{cloud.Doomed}}, func(r *cloud.Record) error {
 		if err := v.sweep(ctx, r); err != nil {
 			v.cfg.Logger.Debug("sweep waits", "object", r.Ref.Object.String(), "err", err)
 		}
 		return ctx.Err()
 	})
-	_ = v.each(ctx, cloud.Stored, func(r *cloud.Record) error {
-		if r.Degraded() {
-			v.repair(ctx, r)
-		}
+	_ = v.each(ctx, cloud.Query{Degraded: true}, func(r *cloud.Record) error {
+		v.repair(ctx, r)
 		return ctx.Err()
 	})
 }
 
-// each calls fn for every record in a state, page by page.
-func (v *Vault) each(ctx context.Context, state cloud.State, fn func(*cloud.Record) error) error {
-	q := cloud.Query{States: []cloud.State{state}}
+// each calls fn for every record of a query, page by page.
+func (v *Vault) each(ctx context.Context, q cloud.Query, fn func(*cloud.Record) error) error {
 	for {
 		page, err := v.cfg.Catalog.List(ctx, q)
 		if err != nil || len(page) == 0 {

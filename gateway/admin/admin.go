@@ -74,7 +74,7 @@ type Status struct {
 	PID     int              `json:"pid"`
 	Since   time.Time        `json:"since"`
 	Metrics string           `json:"metrics,omitempty"` // address of /metrics and /healthz
-	Objects int              `json:"objects"`           // in this node's catalogue
+	Objects int64            `json:"objects"`           // in this node's catalogue
 	Store   cloud.SiteStatus `json:"store"`             // of this node's site
 	Links   []Link           `json:"links"`
 	Alarms  []string         `json:"alarms"`

@@ -33,6 +33,9 @@ CREATE TABLE placements (
     FOREIGN KEY (owner, object, version) REFERENCES objects (owner, object, version)
 );
 
+-- What waits for repair: few rows, whatever is stored.
+CREATE INDEX placements_open ON placements (owner, object, version) WHERE state <> 1;
+
 -- One row for each run of consecutive chunks; runs of one object never overlap.
 CREATE TABLE masks (
     owner   BYTEA  NOT NULL,
