@@ -47,8 +47,9 @@ type life struct {
 // as any byte of the block may still be asked for. Without it a wiretapper who
 // knows a body knows the pad under it; by cutting the connection and naming a
 // position inside that stretch as the start of a frame of his own, he would know
-// both point and mask and could forge. The guard is added to every point, and
-// nothing that is sent ever depends on it alone.
+// both point and mask and could forge. The guard is added to every point. Pads
+// should start at multiples of 16: docs/design/otp.md says what is proven then,
+// and what otherwise.
 func NewPad(lane Lane, epoch uint32, pos uint64, guard, key []byte, erase func()) Pad {
 	l := &life{key: key, erase: erase, short: len(guard) != GuardSize}
 	copy(l.guard[:], guard)
