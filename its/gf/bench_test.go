@@ -26,6 +26,18 @@ func BenchmarkMemcpy(b *testing.B) {
 	}
 }
 
+// BenchmarkClear3 only zeroes three blocks: the floor under a 2-of-3 split, which
+// has to store as much.
+func BenchmarkClear3(b *testing.B) {
+	s := blocks(3, benchBlock)
+	b.SetBytes(benchBlock)
+	for b.Loop() {
+		clear(s[0])
+		clear(s[1])
+		clear(s[2])
+	}
+}
+
 func BenchmarkSplit(b *testing.B) {
 	for _, name := range Kernels() {
 		for _, kn := range [][2]int{{2, 3}, {3, 5}, {2, 2}} {

@@ -17,7 +17,7 @@ func TestAssemblyIsCurrent(t *testing.T) {
 	}
 	const name, stubs = "bulk_amd64.s", "bulk_amd64.go"
 	dir := t.TempDir()
-	cmd := exec.Command("go", "run", "-modfile=../../tools/go.mod", "asm.go",
+	cmd := exec.Command("go", "run", "-modfile=../../tools/go.mod", "asm.go", "asm_gfni.go", "asm_avx2.go",
 		"-out", filepath.Join(dir, name), "-stubs", filepath.Join(dir, stubs), "-pkg", "gf")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -4,7 +4,7 @@ package gf
 
 import "github.com/klauspost/cpuid/v2"
 
-//go:generate go run -modfile=../../tools/go.mod asm.go -out bulk_amd64.s -stubs bulk_amd64.go -pkg gf
+//go:generate go run -modfile=../../tools/go.mod asm.go asm_gfni.go asm_avx2.go -out bulk_amd64.s -stubs bulk_amd64.go -pkg gf
 
 // native returns the assembly kernels that processor and operating system
 // support, fastest first.
