@@ -1,0 +1,124 @@
+package ledger
+
+import (
+	"math"
+	"slices"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/keymgmt"
+)
+
+// Marks implements keymgmt.Ledger.
+func (l *Ledger) Marks() keymgmt.Marks {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := keymgmt.Marks{Epoch: l.cfg.Epoch}
+	for i, n := range l.lanes {
+		m.Lanes[i] = n.marks()
+	}
+	return m
+}
+
+func (n *lane) marks() keymgmt.LaneMarks {
+	m := keymgmt.LaneMarks{Floor: n.floor(), Pos: n.floor(), Next: n.nextIndex}
+	var have []uint64
+	for s := range n.slot {
+		if b := &n.slot[s]; b.state == present && (b.index+1)*n.u > m.Floor {
+			have = append(have, b.index)
+		}
+	}
+	slices.Sort(have)
+	for _, i := range have {
+		last := len(m.Blocks) - 1
+		switch {
+		case last >= 0 && m.Blocks[last].Last+1 == i:
+			m.Blocks[last].Last = i
+		case last+1 == keymgmt.MaxRanges:
+			m.More = true
+			return m
+		default:
+			m.Blocks = append(m.Blocks, keymgmt.Range{First: i, Last: i})
+		}
+	}
+	return m
+}
+
+// Reconcile implements keymgmt.Ledger. What it burns is refused from the moment
+// it returns, and durably so, even when a sync fails and it says so.
+func (l *Ledger) Reconcile(peer keymgmt.Marks) error {
+	const op = "ledger.Reconcile"
+	if err := l.checkMarks(op, peer); err != nil {
+		return err
+	}
+	l.fillMu.Lock()
+	defer l.fillMu.Unlock()
+	stale := false
+	err := l.commit(func(seq uint64) bool {
+		if stale = l.restored(peer); stale || l.closed {
+			return false
+		}
+		for i, n := range l.lanes {
+			n.reconcile(peer.Lanes[i], seq)
+		}
+		return l.differs()
+	})
+	if stale {
+		return qsc.E(op, qsc.Conflict, string(l.cfg.Link), "the peer's key ledger is older than what this end received from it, a restored copy: provision the link anew with \"qsc link provision %s\"", l.cfg.Link)
+	}
+	return l.wrap(op, err)
+}
+
+// checkMarks refuses what no ledger says.
+func (l *Ledger) checkMarks(op string, peer keymgmt.Marks) error {
+	if peer.Epoch != l.cfg.Epoch {
+		return qsc.E(op, qsc.Conflict, string(l.cfg.Link), "this end is in epoch %d, the peer in epoch %d: provision the link anew at both ends", l.cfg.Epoch, peer.Epoch)
+	}
+	for i, m := range peer.Lanes {
+		ok := m.Floor < noEnd && m.Pos < noEnd && m.Next < noEnd/l.u && len(m.Blocks) <= keymgmt.MaxRanges
+		after := uint64(0)
+		for _, r := range m.Blocks {
+			ok = ok && r.First >= after && r.Last >= r.First && r.Last < math.MaxUint64
+			after = r.Last + 1
+		}
+		if !ok {
+			return qsc.E(op, qsc.Invalid, string(l.cfg.Link), "the peer's marks of lane %d are impossible", i)
+		}
+	}
+	return nil
+}
+
+// restored reports whether the peer is about to send from positions that it
+// has used before. A Pos below the Floor says nothing. mu is held.
+func (l *Ledger) restored(peer keymgmt.Marks) bool {
+	for i, n := range l.lanes {
+		if m := peer.Lanes[i]; n.win != nil && m.Pos >= m.Floor && m.Pos < n.seen {
+			return true
+		}
+	}
+	return false
+}
+
+// reconcile burns what only one end has. Blocks the peer may still receive are
+// left alone, and so are those of its frames that are under way.
+func (n *lane) reconcile(m keymgmt.LaneMarks, seq uint64) {
+	spoken := m.Next
+	if m.More && len(m.Blocks) > 0 {
+		spoken = min(spoken, m.Blocks[len(m.Blocks)-1].Last+1)
+	}
+	first := uint64(0)
+	if n.win == nil {
+		n.skip(m.Floor)
+	} else {
+		n.raise(m.Floor)
+		first = (max(m.Pos, m.Floor) + n.u - 1) / n.u
+	}
+	for s := range n.slot {
+		b := &n.slot[s]
+		if b.state != present || b.index < first || b.index >= spoken || (b.index+1)*n.u <= n.floor() {
+			continue
+		}
+		if !slices.ContainsFunc(m.Blocks, func(r keymgmt.Range) bool { return r.First <= b.index && b.index <= r.Last }) {
+			n.burn(b.index, seq)
+		}
+	}
+}
