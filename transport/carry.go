@@ -75,8 +75,8 @@ func (c *carrier) reason() error {
 // reserve takes a pad for n stream bytes, or fewer where the key ends sooner.
 // While there is no key it waits, and the session says so.
 func (l *link) reserve(ctx context.Context, s *session, n int) (otp.Pad, error) {
-	full := otp.KeyOverhead + bodyHead + n
-	least := full - max(0, n-minTail)
+	full := otp.KeyOverhead + bodySize(n)
+	least := otp.KeyOverhead + bodySize(min(n, minTail))
 	for {
 		pad, err := l.tryReserve(ctx, s, least, full)
 		if !qsc.IsKind(err, qsc.Exhausted) {
@@ -103,16 +103,16 @@ func (l *link) tryReserve(ctx context.Context, s *session, least, full int) (otp
 }
 
 func (l *link) sendFrame(c *carrier, pad *otp.Pad) error {
-	n := pad.Len() - otp.KeyOverhead
+	size := pad.Len() - otp.KeyOverhead
 	buf := framePool.get()
-	frame := buf[:otp.Overhead+n]
-	body := frame[otp.HeaderSize : otp.HeaderSize+n]
-	seq := c.fill(body)
+	frame := buf[:otp.Overhead+size]
+	body := frame[otp.HeaderSize : otp.HeaderSize+size]
+	seq, n := c.fill(body)
 	if err := otp.Seal(frame, pad, body); err != nil {
 		c.fail(err) // stream bytes are lost with the frame
 		return err
 	}
-	if n > bodyHead {
+	if n > 0 {
 		c.keep(sealed{seq, pad.Pos(), frame})
 		// The kept frame may be recycled once acknowledged, and it cannot be
 		// acknowledged before it is written.

@@ -11,14 +11,18 @@ import (
 
 // A frame's body is
 //
-//	seq   uint64   number of this frame in its direction, from 0
-//	ack   uint64   number of the next frame expected of the peer
-//	…              the next bytes of the session's stream
+//	seq    uint64   number of this frame in its direction, from 0
+//	ack    uint64   number of the next frame expected of the peer
+//	length uint32   of the stream bytes that follow
+//	…               the next bytes of the session's stream
+//	…               zeros up to a multiple of 16
 //
+// so that every frame's pad begins at a multiple of 16, as its tag's bound asks.
 // A frame without stream bytes is a bare acknowledgement: it takes no number
 // and is not kept.
 const (
-	bodyHead   = 16
+	bodyHead   = 20
+	bodyStep   = 16
 	maxBody    = 128 << 10 // of a frame: text, pad and seal fit the L2 cache
 	minTail    = 1 << 10   // stream bytes for which a smaller pad is not taken
 	keepLimit  = 8 << 20   // sealed bytes kept until they are acknowledged
@@ -150,21 +154,26 @@ func (c *carrier) next() (n int, ok bool) {
 	}
 }
 
-// fill writes the body of the next frame, with n stream bytes or fewer.
-func (c *carrier) fill(body []byte) (seq uint64) {
+// bodySize is the length of a body with n stream bytes.
+func bodySize(n int) int { return (bodyHead + n + bodyStep - 1) / bodyStep * bodyStep }
+
+// fill writes the body of the next frame with as many stream bytes as it holds.
+func (c *carrier) fill(body []byte) (seq uint64, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	binary.BigEndian.PutUint64(body, c.sendSeq)
 	binary.BigEndian.PutUint64(body[8:], c.recvSeq)
 	c.unacked = 0
-	n := copy(body[bodyHead:], c.out[c.outHead:])
+	n = copy(body[bodyHead:], c.out[c.outHead:])
+	binary.BigEndian.PutUint32(body[16:], uint32(n))
+	clear(body[bodyHead+n:])
 	if c.outHead += n; c.outHead == len(c.out) {
 		c.out, c.outHead = c.out[:0], 0
 	}
 	for p := range c.crowd {
 		p.change.Broadcast()
 	}
-	return c.sendSeq
+	return c.sendSeq, n
 }
 
 // keep remembers a sealed frame until it is acknowledged.
@@ -180,12 +189,13 @@ func (c *carrier) keep(f sealed) {
 func (c *carrier) take(body []byte) ([]request, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(body) < bodyHead {
-		return nil, qsc.E("transport.Read", qsc.Corrupt, string(c.peer), "frame without a number")
+	if len(body) < bodyHead || int64(len(body)-bodyHead) < int64(binary.BigEndian.Uint32(body[16:])) {
+		return nil, qsc.E("transport.Read", qsc.Corrupt, string(c.peer), "malformed frame body")
 	}
+	stream := body[bodyHead:][:binary.BigEndian.Uint32(body[16:])]
 	c.stuck = 0
 	c.acknowledge(binary.BigEndian.Uint64(body[8:]))
-	if len(body) == bodyHead {
+	if len(stream) == 0 {
 		return nil, nil
 	}
 	if seq := binary.BigEndian.Uint64(body); seq != c.recvSeq {
@@ -195,7 +205,7 @@ func (c *carrier) take(body []byte) ([]request, error) {
 	if c.unacked += len(body); c.unacked >= ackAfter {
 		c.work.Signal()
 	}
-	return c.feed(body[bodyHead:])
+	return c.feed(stream)
 }
 
 // bufferPool recycles frame buffers of one size.

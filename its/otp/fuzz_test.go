@@ -34,14 +34,14 @@ func FuzzParseHeader(f *testing.F) {
 func FuzzOpen(f *testing.F) {
 	key := bytes.Repeat([]byte{0x5a, 3, 0x77}, 40)[:KeyOverhead+40]
 	guard := bytes.Repeat([]byte{9}, GuardSize)
-	tx := NewPad(1, 2, 3, guard, bytes.Clone(key), nil)
+	tx := NewPad(1, 2, 3*Align, guard, bytes.Clone(key), nil)
 	truth := sealed(f, &tx, bytes.Repeat([]byte("b"), 40))
 	f.Add(truth)
 	f.Add(truth[:len(truth)-1])
 	f.Add(append(bytes.Clone(truth), 0))
 	f.Add(append(bytes.Clone(truth[:len(truth)-1]), 0))
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		rx := NewPad(1, 2, 3, guard, bytes.Clone(key), nil)
+		rx := NewPad(1, 2, 3*Align, guard, bytes.Clone(key), nil)
 		dst := make([]byte, 40)
 		_, err := Open(dst, &rx, frame)
 		if (err == nil) != bytes.Equal(frame, truth) {

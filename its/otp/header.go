@@ -27,6 +27,7 @@ const (
 	GuardSize   = 16                   // the secret of a key block that no frame spends, see NewPad
 	KeyOverhead = 32                   // pad a frame uses beyond its body: point and mask
 	Overhead    = HeaderSize + TagSize // what a frame is longer than its body
+	Align       = 16                   // every frame's pad begins at a multiple of it, see docs/design/otp.md
 	MaxBody     = 1 << 20
 )
 
@@ -84,6 +85,8 @@ func ParseHeader(b []byte) (Header, error) {
 	switch {
 	case binary.BigEndian.Uint32(b[20:]) != 0:
 		return Header{}, qsc.E(op, qsc.Invalid, "", "reserved bytes of the frame header are not zero")
+	case h.Pos%Align != 0:
+		return Header{}, qsc.E(op, qsc.Invalid, "", "pad position %d is no multiple of %d", h.Pos, Align)
 	case h.Len > MaxBody:
 		return Header{}, qsc.E(op, qsc.Invalid, "", "a body of %d bytes is over the limit of %d", h.Len, MaxBody)
 	case h.Pos > math.MaxUint64-uint64(h.PadLen()):

@@ -43,7 +43,7 @@ func TestRoundTrip(t *testing.T) {
 		sizes = append(sizes, n)
 	}
 	for _, n := range sizes {
-		tx, rx := pair(uint64(n), n)
+		tx, rx := pair(uint64(n)*Align, n)
 		body := random(n)
 		frame := sealed(t, &tx, body)
 		got := make([]byte, n)
@@ -59,7 +59,7 @@ func TestRoundTrip(t *testing.T) {
 
 func TestInPlace(t *testing.T) {
 	for _, n := range []int{0, 1, 100, 2*tile + 3} {
-		tx, rx := pair(9, n)
+		tx, rx := pair(9*Align, n)
 		body := random(n)
 		buf := make([]byte, Overhead+n)
 		copy(buf[HeaderSize:], body)
@@ -75,7 +75,7 @@ func TestInPlace(t *testing.T) {
 // TestFormat rebuilds a frame by the text of docs/design/otp.md.
 func TestFormat(t *testing.T) {
 	key, body := random(KeyOverhead+20), random(20)
-	want := []byte{'Q', 'F', 1, 3, 0, 0, 1, 2, 0, 0, 0, 9, 8, 7, 6, 5, 0, 0, 0, 20, 0, 0, 0, 0}
+	want := []byte{'Q', 'F', 1, 3, 0, 0, 1, 2, 0, 0, 0, 9, 8, 7, 6, 0x50, 0, 0, 0, 20, 0, 0, 0, 0}
 	for i := range body {
 		want = append(want, body[i]^key[32+i])
 	}
@@ -85,12 +85,12 @@ func TestFormat(t *testing.T) {
 	}
 	tag := uhash.NewKey(r).Tag((*[16]byte)(key[16:32]), want[:HeaderSize], want[HeaderSize:])
 	want = append(want, tag[:]...)
-	pad := NewPad(3, 0x102, 0x908070605, testGuard, key, nil)
+	pad := NewPad(3, 0x102, 0x908070650, testGuard, key, nil)
 	if got := sealed(t, &pad, body); !bytes.Equal(got, want) {
 		t.Errorf("frame %x, want %x", got, want)
 	}
 	h, err := ParseHeader(want)
-	if err != nil || h != (Header{3, 0x102, 0x908070605, 20}) || h.PadLen() != 52 {
+	if err != nil || h != (Header{3, 0x102, 0x908070650, 20}) || h.PadLen() != 52 {
 		t.Errorf("header %+v, %v", h, err)
 	}
 }
@@ -124,14 +124,14 @@ func TestEveryFlipIsRefused(t *testing.T) {
 // header, so that only the tag can tell.
 func TestHeaderIsTagged(t *testing.T) {
 	key := random(KeyOverhead + 8)
-	tx := NewPad(1, 7, 100, testGuard, bytes.Clone(key), nil)
+	tx := NewPad(1, 7, 96, testGuard, bytes.Clone(key), nil)
 	frame := sealed(t, &tx, random(8))
 	for name, rx := range map[string]Pad{
-		"lane":     NewPad(2, 7, 100, testGuard, bytes.Clone(key), nil),
-		"epoch":    NewPad(1, 8, 100, testGuard, bytes.Clone(key), nil),
-		"position": NewPad(1, 7, 101, testGuard, bytes.Clone(key), nil),
-		"length":   NewPad(1, 7, 100, testGuard, bytes.Clone(key[:len(key)-1]), nil),
-		"guard":    NewPad(1, 7, 100, random(GuardSize), bytes.Clone(key), nil),
+		"lane":     NewPad(2, 7, 96, testGuard, bytes.Clone(key), nil),
+		"epoch":    NewPad(1, 8, 96, testGuard, bytes.Clone(key), nil),
+		"position": NewPad(1, 7, 112, testGuard, bytes.Clone(key), nil),
+		"length":   NewPad(1, 7, 96, testGuard, bytes.Clone(key[:len(key)-1]), nil),
+		"guard":    NewPad(1, 7, 96, random(GuardSize), bytes.Clone(key), nil),
 	} {
 		forged := bytes.Clone(frame)
 		if name == "length" {
