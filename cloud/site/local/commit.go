@@ -17,7 +17,6 @@ type request struct {
 	ctl  control
 	seg  uint32 // of the record, once written
 	off  uint32
-	skip bool // nothing to do: no such share
 	done bool
 	err  error
 }
@@ -104,13 +103,19 @@ func (s *Site) number(batch []*request) []*request {
 			r.ctl = control{recCommit, r.ref, s.clock, w.gen, w.chunks, w.bytes + int64(len(r.meta)), uint32(len(r.meta))}
 			fresh[r.ref] = true
 			good = append(good, r)
-		case fresh[r.ref] || s.idx.get(r.ref) != nil:
+		case fresh[r.ref] || s.idx.get(r.ref) != nil || s.owes(r.ref):
 			s.clock++
 			r.ctl = control{typ: recKill, ref: r.ref, a: 0, b: s.clock}
 			good = append(good, r)
 		}
 	}
 	return good
+}
+
+// owes reports whether a commit of the ref may be on disk that the disk would
+// not let us take back: a deletion must not succeed before that is done.
+func (s *Site) owes(ref cloud.Ref) bool {
+	return slices.ContainsFunc(s.owed, func(k *kill) bool { return k.ref == ref })
 }
 
 // record makes the batch's records durable, owed kills before them.

@@ -130,8 +130,9 @@ func (s *Site) segment(id uint32) *segment {
 }
 
 // seal writes the footer of a segment that takes no more records: cut the torn
-// tail, write footer and trailer, sync. A crash in between leaves a segment
-// that is scanned at the next start.
+// tail, sync, write footer and trailer, sync. The first sync lets a good footer
+// vouch for everything it names. A crash in between leaves a segment that is
+// scanned at the next start.
 func (s *Site) seal(id uint32) (bool, error) {
 	g := s.segment(id)
 	s.mu.RLock()
@@ -146,6 +147,9 @@ func (s *Site) seal(id uint32) (bool, error) {
 	err := error(nil)
 	if g.torn {
 		err = g.file.Truncate(g.size)
+	}
+	if err == nil {
+		err = g.file.Sync()
 	}
 	if err == nil {
 		err = writeAll(space{g, g.size, 0}, head, foot, pad, end)

@@ -36,7 +36,12 @@ func Open(cfg Config) (*Site, error) {
 	return s, nil
 }
 
+// load reads the directory. What it sees must be durable before it builds on
+// it: a removal or a record that only the page cache knows might come undone.
 func (s *Site) load() error {
+	if err := s.fs.SyncDir("."); err != nil {
+		return err
+	}
 	entries, err := s.fs.ReadDir(".")
 	if err != nil {
 		return err
@@ -93,7 +98,9 @@ func (s *Site) loadSegment(id uint32) (g *segment, c content, err error) {
 		g.sealed = true
 		return g, c, nil
 	}
-	c, g.size, err = scan(f, size, salt)
+	if err = f.Sync(); err == nil {
+		c, g.size, err = scan(f, size, salt)
+	}
 	if err != nil {
 		return nil, c, err
 	}
@@ -184,7 +191,7 @@ func (s *Site) replay(found map[uint32]content) {
 // elect returns the visible share of a ref, if any, and notes who else holds
 // commits of it.
 func (s *Site) elect(ref cloud.Ref, list []holder) *share {
-	slices.SortFunc(list, func(a, b holder) int { return cmp.Or(cmp.Compare(b.a, a.a), cmp.Compare(b.seg, a.seg)) })
+	slices.SortFunc(list, func(a, b holder) int { return cmp.Or(cmp.Compare(b.a, a.a), cmp.Compare(a.seg, b.seg)) })
 	var sh *share
 	for _, h := range list {
 		dead := false
@@ -205,7 +212,8 @@ func (s *Site) elect(ref cloud.Ref, list []holder) *share {
 }
 
 // place gives the shares their extents. A piece that compaction had copied
-// when it was cut short is there twice; either copy serves.
+// when it was cut short is there twice; either serves, since the scan checks
+// payloads and a footer vouches for them.
 func (s *Site) place(gens map[uint64]*share, found map[uint32]content) {
 	for id, c := range found {
 		for _, r := range c.runs {
@@ -225,7 +233,7 @@ func (s *Site) place(gens map[uint64]*share, found map[uint32]content) {
 // arrange sorts extents by chunk and cuts what is there twice.
 func arrange(list []extent, chunks uint32) []extent {
 	slices.SortFunc(list, func(a, b extent) int {
-		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(b.seg, a.seg), cmp.Compare(a.off, b.off))
+		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.seg, b.seg), cmp.Compare(a.off, b.off))
 	})
 	var out []extent
 	next := uint64(0)
@@ -250,8 +258,6 @@ func (s *Site) resume() error {
 	if g == nil || g.sealed || g.size >= s.cfg.SegmentSize {
 		return nil
 	}
-	// Cut the torn tail, and make sure that what the scan has seen is durable
-	// before anything is built upon it.
 	if err := s.settleTail(g); err != nil {
 		s.log.Warn("the last segment cannot be continued, beginning another", "site", s.id, "err", err)
 		g.failed = true

@@ -3,6 +3,7 @@ package local
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
 	"io"
 )
 
@@ -70,6 +71,12 @@ func (s *scanner) record(h header, off int64) (int64, error) {
 	next := off + step(h.size)
 	switch h.typ {
 	case recPiece:
+		// A write that failed or a power cut may leave the header without the
+		// payload; it must not be taken for a copy that compaction made later.
+		sum, err := s.sum(off+recHeader, int64(h.size))
+		if err != nil || sum != h.sum {
+			return off, err
+		}
 		s.out.add(h.gen, h.chunk, uint32(off), h.size)
 	case recCommit, recKill:
 		b, err := s.at(off, recHeader+int64(h.size))
@@ -86,6 +93,20 @@ func (s *scanner) record(h header, off int64) (int64, error) {
 	}
 	s.end = next
 	return next, nil
+}
+
+// sum is the crc32c of n bytes at off.
+func (s *scanner) sum(off, n int64) (sum uint32, err error) {
+	for n > 0 {
+		k := min(n, scanBuf)
+		b, err := s.at(off, k)
+		if err != nil {
+			return 0, err
+		}
+		sum = crc32.Update(sum, castagnoli, b)
+		off, n = off+k, n-k
+	}
+	return sum, nil
 }
 
 // seek returns the next offset from off on where the salt stands.
