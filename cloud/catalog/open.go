@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 	"github.com/quantum-secure-cloud/qsc"
@@ -73,11 +74,12 @@ func dsn(path string, options ...string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
-	uri := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)"
+	var uri strings.Builder
+	uri.WriteString("file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)")
 	for _, o := range options {
-		uri += "&" + o
+		uri.WriteString("&" + o)
 	}
-	return uri
+	return uri.String()
 }
 
 // openDB takes over two pools of one database, runs the migrations that are

@@ -63,12 +63,13 @@ func TestPostgres(t *testing.T) {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
 	// Single-user mode reads one command a line and needs neither port nor socket.
-	script := oneLine(migration)
+	var script strings.Builder
+	script.WriteString(oneLine(migration))
 	for _, text := range texts {
-		script += oneLine("PREPARE p AS "+text+";") + "DEALLOCATE p;\n"
+		script.WriteString(oneLine("PREPARE p AS "+text+";") + "DEALLOCATE p;\n")
 	}
 	cmd := exec.Command(postgres, "--single", "-D", data, "postgres")
-	cmd.Stdin = strings.NewReader(script)
+	cmd.Stdin = strings.NewReader(script.String())
 	out, err := cmd.CombinedOutput()
 	if err != nil || bytes.Contains(out, []byte("ERROR:")) {
 		t.Fatalf("PostgreSQL refuses (%v):\n%s", err, out)
