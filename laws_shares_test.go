@@ -189,7 +189,7 @@ func TestLaw4NoPlainHashOfShares(t *testing.T) {
 		"gateway/admin crypto/sha256": "hash of a directory's name, for a short socket path",
 	})
 	for _, s := range load(t, false) {
-		if !onPadPath(s.dir) && !under(s.dir, "quantum") && !under(s.dir, "gateway") {
+		if !onPadPath(s.dir) && !under(s.dir, "gateway") {
 			continue
 		}
 		for _, path := range s.imports() {
