@@ -13,7 +13,7 @@ import (
 
 // brief is a context for calls that should not wait long for key.
 func (m *model) brief() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Millisecond)
 	m.t.Cleanup(cancel)
 	return ctx
 }
@@ -148,17 +148,22 @@ func (m *model) balanced(i int) {
 func (m *model) finish() {
 	for i, e := range m.end {
 		e.faults.Arm(durable.Plan{})
-		m.restart(i, false)
+		for e.faults.Crashed() {
+			m.restart(i, true)
+			e.faults.Arm(durable.Plan{})
+		}
 	}
+	m.reconnect(false)
 	for i, e := range m.end {
 		m.flush(i)
 		m.balanced(i)
-		s := e.ledger.Status()
-		for lane, a := range s.Lanes {
+		for lane, a := range e.ledger.Status().Lanes {
 			if a.Erased != a.Used+a.Burnt {
 				m.t.Fatalf("end %d, lane %d: %d bytes used or burnt, %d erased", i, lane, a.Used+a.Burnt, a.Erased)
 			}
 		}
+	}
+	for _, e := range m.end {
 		must(m.t, e.ledger.Close())
 	}
 }

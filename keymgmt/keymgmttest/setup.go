@@ -10,7 +10,7 @@ import (
 )
 
 // Setup is what a room needs to open one end. It should wait no longer than
-// some 20 ms for a block on its way and ask an empty source every millisecond.
+// some 2 ms for a block on its way and ask an empty source every millisecond.
 type Setup struct {
 	FS     durable.FS
 	Link   qsc.LinkID

@@ -226,4 +226,8 @@ func (l *Ledger) arrive(a arrival, ok bool) {
 	n.nextIndex = a.rec.index + 1
 	n.account.produced += int64(n.u)
 	l.class |= a.rec.class
+	if from := a.rec.index * n.u; from < n.floor() { // the peer used part of it already
+		n.account.burnt += n.stock(from, n.floor())
+		n.wipe(from, n.floor())
+	}
 }

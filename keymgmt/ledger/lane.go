@@ -256,7 +256,7 @@ func (n *lane) advance(pos, size uint64) uint64 {
 	}
 	n.extent = min(max(2*n.extent, minExtent), maxExtent)
 	ahead := min(n.extent, uint64(max(n.left(), 0))/8)
-	return max(pos+size, min(pos+ahead, n.nextIndex*n.u))
+	return max(pos+size, min(pos+ahead&^(otp.Align-1), n.nextIndex*n.u))
 }
 
 const (

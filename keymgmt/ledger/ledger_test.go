@@ -15,7 +15,7 @@ func open(s keymgmttest.Setup) (keymgmt.Ledger, error) {
 
 func config(s keymgmttest.Setup) ledger.Config {
 	return ledger.Config{FS: s.FS, Link: s.Link, End: s.End, Epoch: s.Epoch, Block: s.Block, Pad: s.Pad, Source: s.Source,
-		Idle: 5 * time.Millisecond, Wait: 20 * time.Millisecond, Retry: time.Millisecond}
+		Idle: 4 * time.Millisecond, Wait: 2 * time.Millisecond, Retry: time.Millisecond}
 }
 
 func TestModel(t *testing.T) { keymgmttest.Model(t, open) }

@@ -96,7 +96,7 @@ func (l *Ledger) openMarks() (rec record, err error) {
 			rec.link, rec.end, rec.epoch, rec.block, rec.slots, want.link, want.end, want.epoch, want.block, want.slots)
 	}
 	for i, r := range rec.lanes {
-		if r.mark < r.pos || r.erased > r.pos || r.mark >= noEnd {
+		if r.mark < r.pos || r.erased > r.pos || r.mark >= noEnd || (r.mark|r.pos|r.erased)%otp.Align != 0 {
 			return rec, l.bad(marksName, "says impossible things of lane %d", i)
 		}
 	}
@@ -178,20 +178,23 @@ func restore(id otp.Lane, send bool, u uint64, r *ring, slots []block, rec recor
 			continue
 		}
 		from, to := b.index*u, (b.index+1)*u
-		if b.ordinal > m.ordinal {
+		erased := m.erased
+		if b.ordinal > m.ordinal { // came after those marks
 			n.account.produced += int64(u)
 			n.ordinal = max(n.ordinal, b.ordinal)
+			crashed += overlap(0, m.pos, from, u)
+			erased = 0
 		}
 		n.nextIndex = max(n.nextIndex, b.index+1)
 		switch {
 		case b.state == present:
 			crashed += overlap(m.pos, m.mark, from, u)
-			n.erase(max(from, m.erased), min(to, m.mark))
+			n.erase(max(from, erased), min(to, m.mark))
 		case b.burnSeq > rec.seq: // not yet in the counters
 			crashed += overlap(m.pos, noEnd, from, u)
 			fallthrough
 		default:
-			n.erase(max(from, m.erased), to)
+			n.erase(max(from, erased), to)
 		}
 	}
 	n.account.burnt += crashed

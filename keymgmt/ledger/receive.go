@@ -17,7 +17,8 @@ func (l *Ledger) View(ctx context.Context, h otp.Header) (otp.Pad, error) {
 	if err != nil {
 		return otp.Pad{}, err
 	}
-	from, to := h.Pos, h.Pos+uint64(h.PadLen())
+	from, end := h.Pos, h.Pos+uint64(h.PadLen())
+	to := h.Pos + aligned(uint64(h.PadLen()))
 	ctx, cancel := context.WithTimeoutCause(ctx, l.cfg.Wait, errNeverCame)
 	defer cancel()
 	for {
@@ -25,7 +26,7 @@ func (l *Ledger) View(ctx context.Context, h otp.Header) (otp.Pad, error) {
 		changed := l.changed
 		here, err := l.lookup(op, n, from, to)
 		if here {
-			pad := otp.NewPad(n.id, l.cfg.Epoch, from, n.at(from / n.u).guard[:], n.ring.at(from, to), func() { l.erasedView(n, from, to) })
+			pad := otp.NewPad(n.id, l.cfg.Epoch, from, n.at(from / n.u).guard[:], n.ring.at(from, end), func() { l.erasedView(n, from, to) })
 			l.mu.Unlock()
 			return pad, nil
 		}
@@ -55,20 +56,21 @@ func (l *Ledger) Consume(h otp.Header) error {
 	if err != nil {
 		return err
 	}
-	from, to := h.Pos, h.Pos+uint64(h.PadLen())
+	size := uint64(h.PadLen())
 	for {
-		done, err := l.consume(op, n, from, to)
+		done, err := l.consume(op, n, h.Pos, size)
 		if done || err != nil {
 			return err
 		}
-		if err := l.markUpTo(n, from, to-from); err != nil {
+		if err := l.markUpTo(n, h.Pos, aligned(size)); err != nil {
 			return l.wrap(op, err)
 		}
 	}
 }
 
 // consume takes the stretch if its mark is durable; else it reports false.
-func (l *Ledger) consume(op string, n *lane, from, to uint64) (bool, error) {
+func (l *Ledger) consume(op string, n *lane, from, size uint64) (bool, error) {
+	to := from + aligned(size)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	here, err := l.lookup(op, n, from, to)
@@ -87,12 +89,8 @@ func (l *Ledger) consume(op string, n *lane, from, to uint64) (bool, error) {
 	if err := n.consume(from, to); err != nil {
 		return false, l.wrap(op, err)
 	}
-	e := &extent{from: from, to: to}
-	n.account.used += int64(to - from)
 	n.seen = max(n.seen, to)
-	n.out = append(n.out, e)
-	n.open[from] = e
-	n.active = true
+	n.open[from] = n.spend(from, size)
 	return true, nil
 }
 
@@ -108,7 +106,7 @@ func (l *Ledger) receiving(op string, h otp.Header) (*lane, error) {
 		return bad("a frame of epoch %d on a link of epoch %d: provision both ends together", h.Epoch, l.cfg.Epoch)
 	}
 	n, size := l.lanes[h.Lane], uint64(h.PadLen())
-	if h.Pos > noEnd-size || size > n.ring.toWrap(h.Pos) {
+	if h.Pos%otp.Align != 0 || h.Pos > noEnd-size || aligned(size) > n.ring.toWrap(h.Pos) {
 		return bad("no pad of %d bytes lies at %d", size, h.Pos)
 	}
 	if in := h.Pos % n.u; control(h.Lane) && (size != keymgmt.SlotSize || in%keymgmt.SlotSize != 0 || in+size > n.u) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/its/otp"
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
 )
 
@@ -74,7 +75,7 @@ func (l *Ledger) checkMarks(op string, peer keymgmt.Marks) error {
 		return qsc.E(op, qsc.Conflict, string(l.cfg.Link), "this end is in epoch %d, the peer in epoch %d: provision the link anew at both ends", l.cfg.Epoch, peer.Epoch)
 	}
 	for i, m := range peer.Lanes {
-		ok := m.Floor < noEnd && m.Pos < noEnd && m.Next < noEnd/l.u && len(m.Blocks) <= keymgmt.MaxRanges
+		ok := m.Floor < noEnd && m.Floor%otp.Align == 0 && m.Pos < noEnd && m.Next < noEnd/l.u && len(m.Blocks) <= keymgmt.MaxRanges
 		after := uint64(0)
 		for _, r := range m.Blocks {
 			ok = ok && r.First >= after && r.Last >= r.First && r.Last < math.MaxUint64

@@ -49,16 +49,29 @@ func (l *Ledger) take(n *lane, lo, hi uint64) (pad otp.Pad, pos, size uint64, er
 	}
 	size = n.find(lo, hi)
 	pos = n.next
-	if size == 0 || pos+size > n.mark {
-		return pad, pos, size, nil
+	if size == 0 || pos+aligned(size) > n.mark {
+		return pad, pos, aligned(size), nil
 	}
-	e := &extent{from: pos, to: pos + size}
-	n.next += size
+	e := n.spend(pos, size)
+	n.next = e.to
+	key := n.ring.at(pos, pos+size)
+	pad = otp.NewPad(n.id, l.cfg.Epoch, pos, n.at(pos / n.u).guard[:], key, func() { l.erasedPad(n, e) })
+	return pad, pos, size, nil
+}
+
+// aligned rounds up to where the next pad may begin.
+func aligned(n uint64) uint64 { return (n + otp.Align - 1) &^ (otp.Align - 1) }
+
+// spend books a pad whose mark is durable, and burns the few bytes from its end
+// to where the next pad may begin.
+func (n *lane) spend(pos, size uint64) *extent {
+	e := &extent{from: pos, to: pos + aligned(size)}
+	clear(n.ring.at(pos+size, e.to))
 	n.account.used += int64(size)
+	n.account.burnt += int64(e.to - pos - size)
 	n.out = append(n.out, e)
 	n.active = true
-	pad = otp.NewPad(n.id, l.cfg.Epoch, pos, n.at(pos / n.u).guard[:], n.ring.at(pos, pos+size), func() { l.erasedPad(n, e) })
-	return pad, pos, size, nil
+	return e
 }
 
 // find moves next to where a pad of at least lo bytes begins, burning what is
