@@ -1,0 +1,133 @@
+package demo
+
+import (
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/cmd/qsc/internal/show"
+	"github.com/quantum-secure-cloud/qsc/node"
+)
+
+const (
+	slack     = 4 << 20   // pad of a link beyond what the file takes
+	idlePad   = 1 << 20   // of a link that the file does not take
+	idleBlock = 256 << 10 //
+	spare     = 64 << 20  // disk beyond what is counted
+)
+
+// plan is what is to be done, before anything is.
+type plan struct {
+	net    *node.Network
+	policy node.Policy
+	file   string
+	size   int64
+	used   map[qsc.LinkID]bool // links to the policy's sites
+	pad    int64               // couriered in all, counted once for both ends
+	disk   int64               // bytes that the demo takes at most
+}
+
+// newPlan reads the network and the file and sizes the links: those that the file
+// takes for one put and as many gets as times, the others as small as they may be.
+func newPlan(network, file string, times int64) (*plan, error) {
+	net, err := node.LoadNetwork(network)
+	if err != nil {
+		return nil, err
+	}
+	if err := net.Runnable(); err != nil {
+		return nil, err
+	}
+	p := &plan{net: net, file: file, used: map[qsc.LinkID]bool{}}
+	var ok bool
+	if p.policy, ok = net.Policy(""); !ok {
+		return nil, qsc.E("demo", qsc.Unsupported, "", "the network %s has no policy: it stores nothing", net.Name)
+	}
+	if p.size, err = sizeOf(file); err != nil {
+		return nil, err
+	}
+	for _, s := range p.policy.Sites {
+		n, _ := net.NodeAt(s)
+		if l, ok := net.LinkBetween(p.policy.Home, n.ID); ok {
+			p.used[l.ID] = true
+		}
+	}
+	p.resize(times)
+	return p, nil
+}
+
+func sizeOf(file string) (int64, error) {
+	info, err := os.Stat(file)
+	switch {
+	case os.IsNotExist(err):
+		return 0, qsc.E("demo", qsc.NotFound, "", "there is no file %q", file)
+	case err != nil:
+		return 0, qsc.E("demo", qsc.Invalid, "", "%w", err)
+	case !info.Mode().IsRegular():
+		return 0, qsc.E("demo", qsc.Invalid, "", "%q is no regular file", file)
+	}
+	return info.Size(), nil
+}
+
+// resize sets the pads and counts the disk: a link's pad lies at both ends in
+// both directions, a share is as long as the file.
+func (p *plan) resize(times int64) {
+	for i := range p.net.Nodes {
+		p.net.Nodes[i].Listen, p.net.Nodes[i].Metrics = "", "" // another network may have them
+	}
+	for i := range p.net.Links {
+		l := &p.net.Links[i]
+		if p.used[l.ID] {
+			need := times*(p.size+p.size/10) + slack
+			l.Pad = (need + l.Block - 1) / l.Block * l.Block
+		} else {
+			l.Block = min(l.Block, idleBlock)
+			l.Pad = max(idlePad, l.Block)
+		}
+		p.pad += 2 * l.Pad
+		p.disk += 4 * l.Pad
+	}
+	p.disk += int64(p.policy.N)*(p.size+p.size/50) + p.size + spare
+}
+
+// room refuses a demo that the disk cannot hold.
+func (p *plan) room(dir string) error {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return qsc.E("demo", qsc.Other, "", "cannot see how much space is left in %s: %w", dir, err)
+	}
+	free := int64(s.Bavail) * int64(s.Bsize)
+	if free < p.disk {
+		return qsc.E("demo", qsc.NoSpace, "", "%s has %s free, the demo takes %s for a file of %s (pads lie at both ends of each link): choose another directory with --data, or a smaller file",
+			dir, show.Bytes(free), show.Bytes(p.disk), show.Bytes(p.size))
+	}
+	return nil
+}
+
+// victims are the nodes that may be killed: those of the sites with a share, but
+// not the home node.
+func (p *plan) victims(shares []Share) []Share {
+	var all []Share
+	for _, s := range shares {
+		if s.Node != p.policy.Home {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// scratch makes the demo's directory below parent, or below the system's
+// temporary one.
+func scratch(parent string) (string, error) {
+	if parent != "" {
+		if err := os.MkdirAll(parent, 0o700); err != nil {
+			return "", qsc.E("demo", qsc.Invalid, "", "%w", err)
+		}
+	}
+	dir, err := os.MkdirTemp(parent, "qsc-demo-")
+	if err != nil {
+		return "", qsc.E("demo", qsc.Invalid, "", "%w", err)
+	}
+	return filepath.Abs(dir)
+}
