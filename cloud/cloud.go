@@ -95,7 +95,7 @@ type ShareInfo struct {
 	Ref    Ref
 	Chunks uint32 // data pieces
 	Bytes  int64  // of all pieces, the metadata piece included
-	Meta   []byte // the sealed metadata piece
+	Meta   []byte // the sealed metadata piece; nil in a listing where it is damaged
 }
 
 // SiteStatus tells of a site's disk.

@@ -42,7 +42,7 @@ func (s *Site) compact(ctx context.Context, id uint32) (bool, error) {
 		err = e.sync()
 	}
 	if err != nil {
-		e.undo(ctx.Err() == nil)
+		e.undo(ctx.Err() == nil && !qsc.IsKind(err, qsc.NoSpace))
 		return false, err
 	}
 	e.swap()
@@ -240,7 +240,7 @@ func (e *evacuation) swap() {
 // commit was copied.
 func (s *Site) alsoHeld(sh *share, seg uint32) {
 	if now := s.idx.get(sh.ref); now != nil {
-		now.shadows = addSegment(now.shadows, seg)
+		s.idx.shade(now, seg)
 	}
 	for _, k := range s.idx.kills[sh.ref] {
 		if k.a <= sh.seq && sh.seq <= k.b {
@@ -267,7 +267,7 @@ func (s *Site) swapShare(m *move, from *segment) {
 		c := sh.control()
 		from.live -= step(c.size())
 		s.segs[m.seg].live += step(c.size())
-		sh.shadows = addSegment(sh.shadows, from.id)
+		s.idx.shade(sh, from.id)
 		sh.seg, sh.off = m.seg, m.off
 	}
 }

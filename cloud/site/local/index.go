@@ -135,12 +135,21 @@ func (o *ordered) remove(ref cloud.Ref) {
 type index struct {
 	owners map[qsc.NodeID]*ordered
 	kills  map[cloud.Ref][]*kill
+	shaded map[*share]bool // those with shadows: few
 	shares int64
 	bytes  int64
 }
 
 func newIndex() index {
-	return index{map[qsc.NodeID]*ordered{}, map[cloud.Ref][]*kill{}, 0, 0}
+	return index{owners: map[qsc.NodeID]*ordered{}, kills: map[cloud.Ref][]*kill{}, shaded: map[*share]bool{}}
+}
+
+// shade notes segments that may hold other commits of a visible share's ref.
+func (x *index) shade(sh *share, segs ...uint32) {
+	if len(segs) > 0 {
+		sh.shadows = addSegment(sh.shadows, segs...)
+		x.shaded[sh] = true
+	}
 }
 
 func (x *index) get(ref cloud.Ref) *share {
@@ -163,6 +172,7 @@ func (x *index) put(sh *share) {
 		x.owners[sh.ref.Owner] = o
 	}
 	o.put(sh)
+	x.shade(sh, sh.shadows...)
 	x.shares++
 	x.bytes += sh.bytes
 }
@@ -175,6 +185,7 @@ func (x *index) remove(sh *share) {
 		delete(x.owners, sh.ref.Owner)
 	}
 	sh.dead = true
+	delete(x.shaded, sh)
 	x.shares--
 	x.bytes -= sh.bytes
 }
@@ -209,9 +220,9 @@ func (x *index) withoutSegment(id uint32) {
 			delete(x.kills, ref)
 		}
 	}
-	for _, sh := range x.all() {
-		if sh.shadows != nil {
-			sh.shadows = slices.DeleteFunc(sh.shadows, gone)
+	for sh := range x.shaded {
+		if sh.shadows = slices.DeleteFunc(sh.shadows, gone); len(sh.shadows) == 0 {
+			delete(x.shaded, sh)
 		}
 	}
 }

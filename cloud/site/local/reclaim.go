@@ -144,25 +144,20 @@ func (s *Site) seal(id uint32) (bool, error) {
 	h.put(head, g.salt, uint32(g.size))
 	pad := make([]byte, step(h.size)-recHeader-int64(h.size))
 	end := encodeTrailer(g.salt, uint32(g.size))
-	err := error(nil)
-	if g.torn {
-		err = g.file.Truncate(g.size)
+	if err := s.settleTail(g); err != nil {
+		return false, err
 	}
-	if err == nil {
-		err = g.file.Sync()
+	if err := writeAll(space{g, g.size, 0}, head, foot, pad, end); err != nil {
+		s.mu.Lock()
+		g.torn = true // to be tried again
+		s.mu.Unlock()
+		return false, err
 	}
-	if err == nil {
-		err = writeAll(space{g, g.size, 0}, head, foot, pad, end)
-	}
-	if err == nil {
-		err = g.file.Sync()
-	}
+	err := g.file.Sync()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		// What was written since the last good sync may be lost, so commits that
-		// count on it must fail. The segment is evacuated.
-		g.failed, g.torn = true, true
+		s.retire(g)
 		return false, err
 	}
 	g.sealed, g.torn, g.synced = true, false, max(g.synced, mark)

@@ -62,7 +62,8 @@ func (s *Site) load() error {
 		}
 	}
 	s.replay(found)
-	return s.resume()
+	s.resume()
+	return nil
 }
 
 // loadSegment reads what a segment holds; nil without an error for a file that
@@ -253,26 +254,33 @@ func arrange(list []extent, chunks uint32) []extent {
 }
 
 // resume takes up the last segment where a crash or a stop left it.
-func (s *Site) resume() error {
+func (s *Site) resume() {
 	g := s.segs[s.nextSeg-1]
 	if g == nil || g.sealed || g.size >= s.cfg.SegmentSize {
-		return nil
+		return
 	}
-	if err := s.settleTail(g); err != nil {
-		s.log.Warn("the last segment cannot be continued, beginning another", "site", s.id, "err", err)
-		g.failed = true
-		return nil
+	if s.settleTail(g) == nil { // else the next record begins another segment
+		s.active = g
 	}
-	s.active = g
-	return nil
 }
 
+// settleTail cuts what a crash or a failed write left behind the last record
+// and makes the rest durable. If that fails, what was written since the last
+// good sync may be lost: commits that count on it must fail.
 func (s *Site) settleTail(g *segment) error {
+	var err error
 	if g.torn {
-		if err := g.file.Truncate(g.size); err != nil {
-			return err
-		}
-		g.torn = false
+		err = g.file.Truncate(g.size)
 	}
-	return g.file.Sync()
+	if err == nil {
+		err = g.file.Sync()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.retire(g)
+		return err
+	}
+	g.torn = false
+	return nil
 }
