@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,7 @@ import (
 type metricsServer struct {
 	http http.Server
 	addr string
+	work sync.WaitGroup
 }
 
 func serveMetrics(n *Node) (*metricsServer, error) {
@@ -39,7 +41,7 @@ func serveMetrics(n *Node) (*metricsServer, error) {
 	mux.HandleFunc("GET /healthz", n.health)
 	m := &metricsServer{addr: l.Addr().String()}
 	m.http = http.Server{Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10}
-	n.work.Go(func() {
+	m.work.Go(func() {
 		if err := m.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			n.log.Error("metrics lost", "err", err)
 		}
@@ -51,7 +53,10 @@ func serveMetrics(n *Node) (*metricsServer, error) {
 func (m *metricsServer) Addr() string { return m.addr }
 
 // Close ends the server.
-func (m *metricsServer) Close() error { return m.http.Close() }
+func (m *metricsServer) Close() error {
+	defer m.work.Wait()
+	return m.http.Close()
+}
 
 // health answers 200 while the node serves, with its alarms one a line.
 func (n *Node) health(w http.ResponseWriter, r *http.Request) {
@@ -76,7 +81,11 @@ var (
 	alarms   = prometheus.NewDesc("qsc_alarms", "Alarms that stand now.", nil, nil)
 )
 
-func (c *collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{padBytes, linkUp, linkRate, waiting, objects, store, alarms} {
+		ch <- d
+	}
+}
 
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

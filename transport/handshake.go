@@ -88,12 +88,14 @@ func flag(b bool) uint8 {
 	return 0
 }
 
-// sendHello spends one control slot.
-func (l *link) sendHello(ctx context.Context, conn io.Writer, h *hello) error {
+// sendHello offers to carry s under one control slot. The slot comes first, so
+// that the marks tell of it.
+func (l *link) sendHello(ctx context.Context, conn io.Writer, s *session, resume bool) error {
 	pad, err := l.cfg.Ledger.Reserve(ctx, keymgmt.Control, keymgmt.SlotSize, keymgmt.SlotSize)
 	if err != nil {
 		return err
 	}
+	h := l.offer(s, resume)
 	frame := make([]byte, otp.Overhead+helloSize)
 	if err := otp.Seal(frame, &pad, h.encode()); err != nil {
 		return err
@@ -163,11 +165,8 @@ func answerPreface(conn io.Writer, k qsc.Kind) error {
 
 // offer is our hello, with the state of the session we would take up.
 func (l *link) offer(s *session, resume bool) hello {
-	h := hello{marks: l.cfg.Ledger.Marks()}
-	if s != nil {
-		h.session, h.resume, h.received = s.id, resume, s.received()
-		h.oldest, h.kept = s.oldest()
-	}
+	h := hello{session: s.id, resume: resume, received: s.received(), marks: l.cfg.Ledger.Marks()}
+	h.oldest, h.kept = s.oldest()
 	return h
 }
 

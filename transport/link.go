@@ -149,8 +149,7 @@ func (l *link) greetPeer(ctx context.Context, conn net.Conn) (*session, hello, e
 	if s == nil {
 		s = newSession(newSessionID(), l.cfg.Peer, l.cfg.End)
 	}
-	ours := l.offer(s, old != nil)
-	if err := l.sendHello(ctx, conn, &ours); err != nil {
+	if err := l.sendHello(ctx, conn, s, old != nil); err != nil {
 		return nil, hello{}, err
 	}
 	peer, err := l.recvHello(ctx, conn)
@@ -187,8 +186,7 @@ func (l *link) accept(ctx context.Context, conn net.Conn, greeted func()) error 
 	if err := l.settle(peer, resume); err != nil {
 		return err
 	}
-	ours := l.offer(s, resume)
-	if err := l.sendHello(ctx, conn, &ours); err != nil {
+	if err := l.sendHello(ctx, conn, s, resume); err != nil {
 		return err
 	}
 	_ = conn.SetDeadline(time.Time{})

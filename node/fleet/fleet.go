@@ -2,8 +2,8 @@
 // their directories, starts each as a child of this process, restarts what
 // crashes and ends all of them together.
 //
-// It opens no node itself (package node) and asks the nodes nothing
-// (gateway/admin). A child ends when its supervisor does, however that ends:
+// It opens no node itself (package node) and asks the nodes for nothing but the
+// state of their links. A child ends when its supervisor does, however that ends:
 // it holds the other end of the child's standard input.
 package fleet
 
