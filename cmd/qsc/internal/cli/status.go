@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -144,13 +145,27 @@ func (o *overview) join(net *node.Network, ingest qsc.BitRate) {
 			o.Books.check(n.Node, l)
 		}
 		for _, text := range n.Status.Alarms {
-			o.Alarms = append(o.Alarms, string(n.Node)+": "+text)
+			if !isDown(n.Status.Links, text) {
+				o.Alarms = append(o.Alarms, string(n.Node)+": "+text)
+			}
 		}
 	}
 	o.Books.Balanced = len(o.Books.Wrong) == 0
 	for _, l := range net.Links {
-		o.Links = append(o.Links, joinLink(l, ends[l.ID], ingest))
+		s := joinLink(l, ends[l.ID], ingest)
+		o.Links = append(o.Links, s)
+		if !s.Up && (s.End[0] != nil || s.End[1] != nil) {
+			o.Alarms = append(o.Alarms, fmt.Sprintf("link %s: %s", s.ID, s.state()))
+		}
 	}
+}
+
+// isDown reports whether an alarm only says that a link is down, which both its
+// ends do: it is told once, for the link.
+func isDown(links []admin.Link, text string) bool {
+	return slices.ContainsFunc(links, func(l admin.Link) bool {
+		return !l.Up && strings.HasPrefix(text, "link "+string(l.ID)+": down:")
+	})
 }
 
 func (b *books) check(at qsc.NodeID, l *admin.Link) {
@@ -255,15 +270,18 @@ func (o *overview) linkTable() *show.Table {
 
 // state is a link's in a word, or in the reason why not.
 func (l *linkState) state() string {
+	why := ""
 	for i, e := range l.End {
+		if e == nil && l.End[1-i] != nil {
+			return "down: " + string(l.Ends[i]) + " is"
+		}
 		if e != nil && !e.Up {
-			if l.End[1-i] == nil {
-				return "down: " + string(l.Ends[1-i]) + " is"
-			}
-			return "down: " + first(e.Why, "not connected")
+			why = first(why, e.Why, "not connected")
 		}
 	}
 	switch {
+	case why != "":
+		return "down: " + plain(errors.New(why))
 	case l.End[0] == nil && l.End[1] == nil:
 		return "unknown"
 	case l.End[0] != nil && l.End[0].Waiting || l.End[1] != nil && l.End[1].Waiting:

@@ -13,6 +13,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/cmd/qsc/internal/progress"
 	"github.com/quantum-secure-cloud/qsc/cmd/qsc/internal/show"
+	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 	"github.com/quantum-secure-cloud/qsc/node"
 	"github.com/quantum-secure-cloud/qsc/node/fleet"
 )
@@ -27,6 +28,10 @@ func (a *app) upCmd() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return a.up(c.Context()) },
 	}
 }
+
+// linkTime bounds how long up waits for the links before it says that the network
+// is up without them.
+const linkTime = 10 * time.Second
 
 // plan chooses the network and the data directory of `qsc up`. A nil network
 // means the one that is in the directory.
@@ -56,6 +61,7 @@ type ready struct {
 	Network string             `json:"network"`
 	Data    string             `json:"data"`
 	Nodes   map[qsc.NodeID]int `json:"nodes"` // process numbers
+	Down    []qsc.LinkID       `json:"links_down"`
 	Seconds float64            `json:"seconds"`
 }
 
@@ -75,7 +81,10 @@ func (a *app) up(ctx context.Context) error {
 		_ = f.Close()
 		return fate(ctx, err, "no node is running; the data directory is kept")
 	}
-	err = a.running(f, time.Since(start))
+	bounded, cancel := context.WithTimeout(ctx, linkTime)
+	bad := f.Await(bounded, func(l admin.Link) bool { return l.Up })
+	cancel()
+	err = a.running(f, bad, time.Since(start))
 	if err == nil {
 		<-ctx.Done()
 		a.tell("\nstopping %s", show.Plural(len(f.Network().Nodes), "node"))
@@ -101,14 +110,14 @@ func (a *app) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.err, nil))
 }
 
-func (a *app) running(f *fleet.Fleet, took time.Duration) error {
+func (a *app) running(f *fleet.Fleet, bad []qsc.LinkID, took time.Duration) error {
 	net := f.Network()
 	pids := map[qsc.NodeID]int{}
 	for _, n := range net.Nodes {
 		pids[n.ID] = f.PID(n.ID)
 	}
 	if a.json {
-		return a.answer(ready{net.Name, f.Dir(), pids, took.Seconds()})
+		return a.answer(ready{net.Name, f.Dir(), pids, append([]qsc.LinkID{}, bad...), took.Seconds()})
 	}
 	if a.quiet {
 		return nil
@@ -119,6 +128,9 @@ func (a *app) running(f *fleet.Fleet, took time.Duration) error {
 	}
 	if err := t.Write(a.out, ""); err != nil {
 		return err
+	}
+	if len(bad) > 0 {
+		fmt.Fprintf(a.err, "qsc: warning: not connected yet: %v; qsc status tells why\n", bad)
 	}
 	_, err := fmt.Fprintf(a.out, "network %s is up after %s; data in %s\nqsc put FILE, qsc ls and qsc status work in any other terminal now; Ctrl-C ends the network\n",
 		net.Name, show.Duration(took), f.Dir())

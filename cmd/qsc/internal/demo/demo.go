@@ -21,6 +21,9 @@ import (
 	"github.com/quantum-secure-cloud/qsc/node/fleet"
 )
 
+// linkTime bounds how long the links of a fresh network may take to come up.
+const linkTime = 30 * time.Second
+
 // Options steer a demo.
 type Options struct {
 	Network string    // a file or a built-in name
@@ -109,6 +112,11 @@ func (r *run) open(ctx context.Context, dir string) error {
 		return errors.Join(err, f.Close())
 	}
 	r.home = admin.NewClient(f.NodeDir(r.Home))
+	bounded, cancel := context.WithTimeout(ctx, linkTime)
+	defer cancel()
+	if bad := f.Await(bounded, func(l admin.Link) bool { return l.Up && l.Stock == 0 }); len(bad) > 0 {
+		return errors.Join(qsc.E("demo", qsc.Unreachable, "", "after %s these links are not up with all their pads: %v", linkTime, bad), f.Close())
+	}
 	r.Open = Open{Seconds: time.Since(start).Seconds(), Pad: r.plan.pad}
 	r.opened()
 	return nil

@@ -92,7 +92,7 @@ func (r *run) refused() {
 		r.say("   The file is empty: there is nothing to refuse.")
 		return
 	}
-	r.say("   Refused after %.2f s, as it must be:", r.Refusal.Seconds)
+	r.say("   Not even the beginning of the file comes back. Refused after %.2f s:", r.Refusal.Seconds)
 	r.say("   %s", strings.ReplaceAll(r.Refusal.Text, "\n", "\n     "))
 }
 
