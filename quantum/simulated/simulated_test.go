@@ -1,0 +1,86 @@
+package simulated
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/quantumtest"
+)
+
+func config(s Seed) Config {
+	return Config{Link: "x", Seed: s, Rate: 4096 * 8 * 1000, Block: 4096} // a block in a millisecond
+}
+
+func TestConform(t *testing.T) {
+	quantumtest.Conform(t, func(t *testing.T) quantumtest.Pair {
+		seed := NewSeed(time.Now().Add(-20*time.Millisecond), 3)
+		return quantumtest.Pair{Link: "x", Epoch: 3, Block: 4096, Open: func(t *testing.T, _ int) quantum.Link {
+			l, err := Open(config(seed))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l
+		}}
+	})
+}
+
+func TestRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := Open(Config{Link: "x", Seed: NewSeed(time.Now(), 0), Rate: 8 * 4096, Block: 4096}) // one a second
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		start := time.Now()
+		for i := range uint64(5) {
+			b, err := l.Next(t.Context(), func(uint64) bool { return true })
+			if err != nil || b.Seq != i {
+				t.Fatalf("block %d, %v", b.Seq, err)
+			}
+			if took := time.Since(start) - time.Duration(i+1)*time.Second; took < 0 || took > 10*time.Millisecond {
+				t.Fatalf("block %d came %v off its time", i, took)
+			}
+		}
+		time.Sleep((buffer + 10) * time.Second)
+		b, err := l.Next(t.Context(), func(uint64) bool { return true })
+		if err != nil || b.Seq != 5+10 {
+			t.Fatalf("after a pause block %d, %v: the device keeps %d", b.Seq, err, buffer)
+		}
+	})
+}
+
+func TestClockAlarm(t *testing.T) {
+	l, err := Open(config(NewSeed(time.Now().Add(time.Hour), 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := l.Status(); s.Alarm == "" || s.NextBlock < time.Minute || s.Class != qsc.Simulated {
+		t.Fatalf("status before the beginning: %+v", s)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for _, c := range []Config{{Rate: 0, Block: 4096}, {Rate: 1, Block: 0}, {Rate: 1, Block: 100}} {
+		if _, err := Open(c); !qsc.IsKind(err, qsc.Invalid) {
+			t.Fatalf("%+v: %v", c, err)
+		}
+	}
+}
+
+func FuzzParseSeed(f *testing.F) {
+	f.Add(NewSeed(time.Unix(1, 0), 7).Marshal())
+	f.Add([]byte(`{"key":"AAAA","epoch":1}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := ParseSeed(b)
+		if err != nil {
+			return
+		}
+		again, err := ParseSeed(s.Marshal())
+		if err != nil || again.Key != s.Key || again.Epoch != s.Epoch || !again.Start.Equal(s.Start) {
+			t.Fatalf("a seed does not survive its own file: %v", err)
+		}
+	})
+}
