@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -33,9 +34,7 @@ func TestStress(t *testing.T) {
 	}
 	all := model{}
 	for _, m := range models {
-		for ref, v := range m {
-			all[ref] = v
-		}
+		maps.Copy(all, m)
 	}
 	for range 2 {
 		if err := all.check(s); err != nil {
