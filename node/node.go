@@ -44,6 +44,7 @@ type Node struct {
 	admin    *admin.Server
 	metrics  *metricsServer
 
+	linkUp chan struct{} // a link has come up: perhaps there is something to repair
 	stop   context.CancelFunc
 	work   sync.WaitGroup
 	closer []func() error // in the order of opening
@@ -54,7 +55,7 @@ type Node struct {
 // catalogue do not fit; Corrupt and Conflict when what the directory holds is
 // damaged or belongs to another node.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
-	n := &Node{cfg: cfg, log: log.With("node", string(cfg.Node)), since: time.Now()}
+	n := &Node{cfg: cfg, log: log.With("node", string(cfg.Node)), since: time.Now(), linkUp: make(chan struct{}, 1)}
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -160,6 +161,12 @@ func (n *Node) openEndpoint() error {
 		peer, _ := n.net.Node(e.peer)
 		cfg.Links = append(cfg.Links, transport.LinkConfig{ID: e.link.ID, End: e.end, Peer: e.peer, Addr: peer.Listen, Ledger: e.ledger})
 	}
+	cfg.Up = func(qsc.NodeID) {
+		select {
+		case n.linkUp <- struct{}{}:
+		default: // one is waiting already
+		}
+	}
 	n.endpoint = transport.Open(cfg)
 	n.closer = append(n.closer, n.endpoint.Close)
 	return nil
@@ -176,7 +183,20 @@ func (n *Node) openVault(ctx context.Context) error {
 	run, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.work.Go(func() { n.vault.Run(run) })
+	n.work.Go(func() { n.watchLinks(run) })
 	return nil
+}
+
+// watchLinks has the vault look for work whenever a link has come up.
+func (n *Node) watchLinks(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.linkUp:
+			n.vault.Kick()
+		}
+	}
 }
 
 func (n *Node) openDoors() (err error) {

@@ -105,6 +105,7 @@ func newCluster(t testing.TB, source string) *cluster {
 		c.start(n.ID)
 	}
 	c.home = admin.NewClient(dirOf(nw, c.data, "home"))
+	c.linked("a", "b", "c")
 	t.Cleanup(func() {
 		for id := range c.run {
 			c.stop(id)
@@ -125,6 +126,23 @@ func (c *cluster) start(id qsc.NodeID) {
 		c.t.Fatal(err)
 	}
 	c.run[id] = n
+}
+
+// linked waits until the home reaches the nodes named.
+func (c *cluster) linked(ids ...qsc.NodeID) {
+	c.t.Helper()
+	c.await("links", func() bool {
+		up := map[qsc.NodeID]bool{}
+		for _, l := range c.run["home"].Status(c.t.Context()).Links {
+			up[l.Peer] = l.Up
+		}
+		for _, id := range ids {
+			if !up[id] {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 func (c *cluster) stop(id qsc.NodeID) {
@@ -213,6 +231,7 @@ func TestFileOverThreeSites(t *testing.T) {
 	}
 	c.start("a")
 	c.start("b")
+	c.linked("a", "b", "c")
 	c.wantBack("genome.cram", data)
 	if err := c.home.Delete(t.Context(), "genome.cram"); err != nil {
 		t.Fatal(err)
@@ -251,6 +270,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 		for _, n := range c.net.Nodes {
 			c.start(n.ID)
 		}
+		c.linked("a", "b", "c")
 		c.wantBack("o", data)
 	}
 	c.checkAccounts()
@@ -265,6 +285,7 @@ func TestLostCatalogueIsRebuilt(t *testing.T) {
 		_ = os.Remove(filepath.Join(dirOf(c.net, c.data, "home"), f))
 	}
 	c.start("home")
+	c.linked("a", "b", "c")
 	if n, err := c.home.Rebuild(t.Context()); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}

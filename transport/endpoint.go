@@ -17,6 +17,7 @@ type Config struct {
 	Listener net.Listener // owned by the endpoint; nil where no link listens
 	Links    []LinkConfig
 	Handlers map[Method]Handler
+	Up       func(peer qsc.NodeID) // if not nil, called whenever a link comes up; must not block
 	Logger   *slog.Logger
 }
 
@@ -41,6 +42,7 @@ func Open(cfg Config) *Endpoint {
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	for _, lc := range cfg.Links {
 		l := newLink(lc, cfg.Logger, func(r request) { e.wg.Go(func() { e.handle(r) }) })
+		l.up = cfg.Up
 		e.links = append(e.links, l)
 		if lc.End == 0 {
 			e.wg.Go(func() { l.dial(e.ctx) })

@@ -28,7 +28,8 @@ const (
 	goneAfter   = time.Second      // …but only so long where the peer's port is closed
 	dialTimeout = 5 * time.Second
 	firstRetry  = 50 * time.Millisecond
-	lastRetry   = 5 * time.Second
+	lastRetry   = time.Second
+	dryRetry    = 5 * time.Second  // no control slot is left
 	badRetry    = 30 * time.Second // after a refusal or a bad tag: spare the slots
 )
 
@@ -37,6 +38,7 @@ type link struct {
 	cfg   LinkConfig
 	log   *slog.Logger
 	serve func(request)
+	up    func(qsc.NodeID) // may be nil
 
 	mu      sync.Mutex
 	change  chan struct{} // closed and replaced whenever what follows changes
@@ -100,7 +102,7 @@ func (l *link) dial(ctx context.Context) {
 // retryAfter spares the control slots of a link that is refused.
 func retryAfter(err error) time.Duration {
 	if qsc.IsKind(err, qsc.Exhausted) {
-		return lastRetry
+		return dryRetry
 	}
 	return badRetry
 }
@@ -245,6 +247,9 @@ func (l *link) run(ctx context.Context, conn net.Conn, s *session, peer hello) e
 	l.mu.Unlock()
 	l.publish(s, nil)
 	l.log.Info("link up", "resumed", peer.resume)
+	if l.up != nil {
+		l.up(l.cfg.Peer)
+	}
 	err := l.carry(ctx, &carrier{session: s, conn: conn}, l.serve)
 	l.mu.Lock()
 	l.turn = nil
