@@ -95,3 +95,21 @@ func (s *Stock) Status() quantum.Status {
 
 // Close implements quantum.Link.
 func (s *Stock) Close() error { return nil }
+
+// Next waits for the gate and then for key, as a device does.
+func (s *slow) Next(ctx context.Context, want func(uint64) bool) (quantum.KeyBlock, error) {
+	select {
+	case <-s.gate:
+	case <-ctx.Done():
+	}
+	for {
+		k, err := s.Stock.Next(ctx, want)
+		if !qsc.IsKind(err, qsc.Exhausted) {
+			return k, err
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}

@@ -26,14 +26,19 @@ func (l *Ledger) fill() {
 		}
 		l.heard(err)
 		if err != nil && l.ctx.Err() == nil {
-			l.rest()
+			l.rest(err)
 		}
 	}
 }
 
-// rest waits until a slot comes free or a while has passed.
-func (l *Ledger) rest() {
-	t := time.NewTimer(l.cfg.Retry)
+// rest waits until a slot comes free or a while has passed. A damaged block is
+// reported once, and good ones may stand behind it.
+func (l *Ledger) rest(err error) {
+	wait := l.cfg.Retry
+	if qsc.IsKind(err, qsc.Corrupt) {
+		wait = min(wait, 10*time.Millisecond)
+	}
+	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-l.ctx.Done():

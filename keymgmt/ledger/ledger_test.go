@@ -18,4 +18,6 @@ func config(s keymgmttest.Setup) ledger.Config {
 		Idle: 4 * time.Millisecond, Wait: 2 * time.Millisecond, Retry: time.Millisecond}
 }
 
+func TestConform(t *testing.T) { keymgmttest.Conform(t, open) }
+
 func TestModel(t *testing.T) { keymgmttest.Model(t, open) }
