@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quantum-secure-cloud/qsc/cmd/qsc/internal/bench"
+	"github.com/quantum-secure-cloud/qsc/node"
+)
+
+// benchCmd is qsc bench.
+func (a *app) benchCmd() *cobra.Command {
+	c := &cobra.Command{
+		Use: "bench", Short: "Measure this machine, each figure beside a yardstick of the same run", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.benchKernels(), a.benchPut())
+	return c
+}
+
+func (a *app) benchKernels() *cobra.Command {
+	return &cobra.Command{
+		Use: "kernels", Short: "Splitting, combining and tagging on one core, beside memcpy", Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			rows, err := bench.Kernels()
+			if err != nil {
+				return err
+			}
+			return bench.Write(a.out, rows, a.json)
+		},
+	}
+}
+
+func (a *app) benchPut() *cobra.Command {
+	opt := bench.PutOptions{}
+	size := "1GiB"
+	c := &cobra.Command{
+		Use: "put", Short: "Whole puts and gets over three site processes, beside cp and fsync", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if opt.Size, err = node.ParseSize(size); err != nil {
+				return err
+			}
+			opt.Progress = func(text string) {
+				if !a.quiet && !a.json {
+					fmt.Fprintln(a.err, text)
+				}
+			}
+			rows, err := bench.Put(c.Context(), opt)
+			if err != nil {
+				return err
+			}
+			return bench.Write(a.out, rows, a.json)
+		},
+	}
+	c.Flags().StringVar(&size, "size", size, "of the file")
+	c.Flags().IntVar(&opt.Runs, "runs", 1, "puts and gets, of which the median counts")
+	c.Flags().StringVar(&opt.Dir, "dir", "", "scratch directory (default: the system's temporary one)")
+	return c
+}
