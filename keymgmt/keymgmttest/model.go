@@ -25,7 +25,7 @@ func laneID(i int) otp.Lane { return otp.Lane(i) }
 //
 // The seeds are fixed; QSC_LONG=1 runs many more.
 func Model(t *testing.T, open Opener) {
-	seeds := 60
+	seeds := 30
 	if os.Getenv("QSC_LONG") != "" {
 		seeds = 3000
 	}
@@ -62,15 +62,17 @@ type frame struct {
 }
 
 type model struct {
-	t     *testing.T
-	r     *rand.Rand
-	open  Opener
-	end   [2]*end
-	next  uint64    // seq of the next block
-	wire  []*frame  // sent and not yet opened
-	past  []*frame  // opened, or of a session that is over
-	used  [2]bitmap // by end: bytes reserved
-	spent [2]bitmap
+	t       *testing.T
+	r       *rand.Rand
+	open    Opener
+	end     [2]*end
+	next    uint64          // seq of the next block
+	wire    []*frame        // sent and not yet opened
+	past    []*frame        // opened, or of a session that is over
+	used    [2]bitmap       // by end: bytes reserved
+	spent   [2]bitmap       // by end: bytes consumed
+	calm    bool            // no faults but the planned one
+	planned [2]durable.Plan // of the next start
 }
 
 // bitmap says which positions of which lane were used.
@@ -94,21 +96,27 @@ func (b bitmap) add(s stretch) bool {
 
 func newModel(t *testing.T, open Opener, seed uint64) *model {
 	m := &model{t: t, r: rand.New(rand.NewPCG(seed, 7)), open: open}
+	m.begin()
+	return m
+}
+
+// begin makes both ends.
+func (m *model) begin() {
 	for i := range m.end {
 		m.used[i], m.spent[i] = bitmap{}, bitmap{}
 		m.end[i] = &end{disk: durable.Mem(1 << 22), stock: &Stock{Link: link, Epoch: 1, Block: blockSize}}
 		m.start(i)
 	}
 	m.produce()
-	return m
 }
 
 // start opens end i, crashing it on the way now and then.
 func (m *model) start(i int) {
 	e := m.end[i]
 	for try := 0; ; try++ {
-		e.faults = durable.Faulty(e.disk, durable.Plan{})
-		if try < 2 && m.r.IntN(4) == 0 {
+		e.faults = durable.Faulty(e.disk, m.planned[i])
+		m.planned[i] = durable.Plan{}
+		if !m.calm && try < 2 && m.r.IntN(4) == 0 {
 			e.faults.Arm(m.plan(20, true))
 		}
 		l, err := m.open(Setup{FS: e.faults, Link: link, End: i, Epoch: 1, Block: blockSize, Pad: 6 * blockSize, Source: e.stock})
@@ -116,10 +124,12 @@ func (m *model) start(i int) {
 			e.ledger = l
 			return
 		}
-		if !e.faults.Crashed() {
+		if !m.injected(i, err) {
 			m.t.Fatalf("end %d does not open: %v", i, err)
 		}
-		e.disk = e.disk.Crashed(m.r)
+		if e.faults.Crashed() {
+			e.disk = e.disk.Crashed(m.r)
+		}
 	}
 }
 

@@ -20,4 +20,6 @@ func config(s keymgmttest.Setup) ledger.Config {
 
 func TestConform(t *testing.T) { keymgmttest.Conform(t, open) }
 
+func TestFaultMatrix(t *testing.T) { keymgmttest.Matrix(t, open) }
+
 func TestModel(t *testing.T) { keymgmttest.Model(t, open) }
