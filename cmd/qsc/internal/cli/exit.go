@@ -6,11 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"strings"
 	"syscall"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/cmd/qsc/internal/show"
 )
 
 // Exit codes of the program. They are kept for good.
@@ -129,25 +128,4 @@ func kindText(err error, code int) string {
 	return qsc.KindOf(err).String()
 }
 
-// operation is the name of the function that an error passed, such as
-// "vault.Put: ", which helps nobody at a prompt.
-var operation = regexp.MustCompile(`(^|[\s:;(])[a-z]+(\.[A-Z][A-Za-z]*)+: `)
-
-// prefix is an operation without a method at the very beginning.
-var prefix = regexp.MustCompile(`^(admin|fleet|node|demo): `)
-
-// plain is an error's text on one line, without operations and without saying
-// the same kind twice.
-func plain(err error) string {
-	s := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
-	for range 3 { // operations stand side by side
-		s = prefix.ReplaceAllString(operation.ReplaceAllString(s, "$1"), "")
-	}
-	for k := qsc.Invalid; k <= qsc.Unsupported; k++ {
-		word := k.String() + ": "
-		for strings.Contains(s, word+word) {
-			s = strings.ReplaceAll(s, word+word, word)
-		}
-	}
-	return s
-}
+func plain(err error) string { return show.Error(err) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/cmd/qsc/internal/progress"
+	"github.com/quantum-secure-cloud/qsc/cmd/qsc/internal/show"
 	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 )
 
@@ -78,7 +79,7 @@ func (r *run) loseTooMany(ctx context.Context) error {
 		return qsc.E("demo", qsc.Other, "", "the restore failed, but not for want of shares: %w", err)
 	}
 	if err != nil {
-		r.Refusal = Refusal{Kind: qsc.KindOf(err).String(), Text: err.Error(), Seconds: took.Seconds()}
+		r.Refusal = Refusal{Kind: qsc.KindOf(err).String(), Text: show.Error(err), Seconds: took.Seconds()}
 	}
 	r.refused()
 	return nil

@@ -22,7 +22,11 @@ import (
 )
 
 // linkTime bounds how long the links of a fresh network may take to come up.
-const linkTime = 30 * time.Second
+// The pads add to that what a slow disk takes for them, in bytes per second.
+const (
+	linkTime = 30 * time.Second
+	slowest  = 20 << 20
+)
 
 // Options steer a demo.
 type Options struct {
@@ -112,13 +116,35 @@ func (r *run) open(ctx context.Context, dir string) error {
 		return errors.Join(err, f.Close())
 	}
 	r.home = admin.NewClient(f.NodeDir(r.Home))
-	bounded, cancel := context.WithTimeout(ctx, linkTime)
-	defer cancel()
-	if bad := f.Await(bounded, func(l admin.Link) bool { return l.Up && l.Stock == 0 }); len(bad) > 0 {
-		return errors.Join(qsc.E("demo", qsc.Unreachable, "", "after %s these links are not up with all their pads: %v", linkTime, bad), f.Close())
+	if err := r.connect(ctx); err != nil {
+		return errors.Join(err, f.Close())
 	}
 	r.Open = Open{Seconds: time.Since(start).Seconds(), Pad: r.plan.pad}
 	r.opened()
+	return nil
+}
+
+// connect waits until every link is up and both its ends have taken their pads
+// out of the couriered stock.
+func (r *run) connect(ctx context.Context) error {
+	limit := linkTime + time.Duration(r.plan.pad/slowest)*time.Second
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	bar := progress.Start(ctx, r.opt.Bars, "taking up the pads", 2*r.plan.pad, nil)
+	defer bar.Stop()
+	stock := map[string]int64{}
+	bad := r.fleet.Await(bounded, func(l admin.Link) bool {
+		stock[string(l.ID)+" "+string(l.Peer)] = l.Stock
+		left := int64(0)
+		for _, n := range stock {
+			left += n
+		}
+		bar.Set(max(0, 2*r.plan.pad-left))
+		return l.Up && l.Stock == 0
+	})
+	if len(bad) > 0 {
+		return qsc.E("demo", qsc.Unreachable, "", "after %s these links are not up with all their pads: %v", limit, bad)
+	}
 	return nil
 }
 

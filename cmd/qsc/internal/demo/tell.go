@@ -93,12 +93,12 @@ func (r *run) refused() {
 		return
 	}
 	r.say("   Not even the beginning of the file comes back. Refused after %.2f s:", r.Refusal.Seconds)
-	r.say("   %s", strings.ReplaceAll(r.Refusal.Text, "\n", "\n     "))
+	r.say("   %s", strings.ReplaceAll(r.Refusal.Text, "; ", ";\n     "))
 }
 
 func (r *run) end(dir string) {
 	r.say("")
-	t := show.NewTable("", "BYTES", "SECONDS", "MB/s")
+	t := show.NewTable(" ", "BYTES", "SECONDS", "MB/s")
 	for _, row := range []struct {
 		name string
 		t    Transfer
