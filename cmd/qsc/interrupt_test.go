@@ -32,7 +32,7 @@ func pidsOf(t *testing.T, story *bufio.Reader) (pids []int) {
 		if !found {
 			continue
 		}
-		for _, part := range strings.Split(list, ", ") {
+		for part := range strings.SplitSeq(list, ", ") {
 			pid, err := strconv.Atoi(number.FindString(part[strings.LastIndexByte(part, ' '):]))
 			if err != nil {
 				t.Fatal(err)

@@ -171,26 +171,26 @@ func jsonAt(ts *testscript.TestScript, neg bool, args []string) {
 	if err := json.Unmarshal([]byte(ts.ReadFile(args[0])), &v); err != nil {
 		ts.Fatalf("%s is no JSON: %v", args[0], err)
 	}
-	for _, key := range strings.Split(args[1], ".") {
+	for field := range strings.SplitSeq(args[1], ".") {
 		switch at := v.(type) {
 		case map[string]any:
-			got, ok := at[key]
+			got, ok := at[field]
 			if !ok {
-				ts.Fatalf("no %s in %s", key, args[1])
+				ts.Fatalf("no %s in %s", field, args[1])
 			}
 			v = got
 		case []any:
-			i, err := strconv.Atoi(key)
-			if key == "len" {
+			i, err := strconv.Atoi(field)
+			if field == "len" {
 				v = float64(len(at))
 				continue
 			}
 			if err != nil || i >= len(at) {
-				ts.Fatalf("no %s in %s", key, args[1])
+				ts.Fatalf("no %s in %s", field, args[1])
 			}
 			v = at[i]
 		default:
-			ts.Fatalf("no %s in %s", key, args[1])
+			ts.Fatalf("no %s in %s", field, args[1])
 		}
 	}
 	if len(args) == 3 && (fmt.Sprint(v) == args[2]) == neg {

@@ -12,7 +12,7 @@ import (
 // benchCmd is qsc bench.
 func (a *app) benchCmd() *cobra.Command {
 	c := &cobra.Command{
-		Use: "bench", Short: "Measure this machine, each figure beside a yardstick of the same run", Args: noArgs,
+		Use: "bench", Short: "measure this machine, each figure beside a yardstick of the same run", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.benchKernels(), a.benchPut())
@@ -21,7 +21,7 @@ func (a *app) benchCmd() *cobra.Command {
 
 func (a *app) benchKernels() *cobra.Command {
 	return &cobra.Command{
-		Use: "kernels", Short: "Splitting, combining and tagging on one core, beside memcpy", Args: noArgs,
+		Use: "kernels", Short: "splitting, combining and tagging on one core, beside memcpy", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			rows, err := bench.Kernels()
 			if err != nil {
@@ -36,7 +36,7 @@ func (a *app) benchPut() *cobra.Command {
 	opt := bench.PutOptions{}
 	size := "1GiB"
 	c := &cobra.Command{
-		Use: "put", Short: "Whole puts and gets over three site processes, beside cp and fsync", Args: noArgs,
+		Use: "put", Short: "whole puts and gets over three site processes, beside cp and fsync", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if opt.Size, err = node.ParseSize(size); err != nil {
 				return err

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,8 @@ func withSignals(ctx context.Context) (context.Context, func()) {
 	ch := make(chan os.Signal, 2)
 	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	done := make(chan struct{})
-	go func() { // ends with done: it must outlive no command
+	var wg sync.WaitGroup
+	wg.Go(func() {
 		for {
 			select {
 			case s := <-ch:
@@ -70,10 +72,11 @@ func withSignals(ctx context.Context) (context.Context, func()) {
 				return
 			}
 		}
-	}()
+	})
 	return ctx, func() {
 		signal.Stop(ch)
 		close(done)
+		wg.Wait()
 		cancel(nil)
 	}
 }
