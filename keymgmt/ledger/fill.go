@@ -134,7 +134,7 @@ func (p *pulling) key(id otp.Lane, i uint64) [2]uint64 {
 // store makes a batch durable and usable.
 //
 // Order of system calls:
-//  1. pad bytes into the mapping, msync of each slot;
+//  1. pad bytes into the mapping, msync of each run of slots;
 //  2. table records, fdatasync of the table: from here on the blocks exist;
 //  3. Accept, by which the source forgets its copy.
 //
@@ -203,13 +203,24 @@ func (l *Ledger) assign(batch []quantum.KeyBlock) (list []arrival) {
 	return list
 }
 
+// copyIn copies the keys to their slots and syncs each run of neighbours once.
 func (l *Ledger) copyIn(list []arrival, batch []quantum.KeyBlock) error {
+	var runs [keymgmt.Lanes][]otp.Span
 	for _, a := range list {
 		n, key := l.lanes[a.lane], batch[a.from].Key.Expose()
 		at := a.rec.index * n.u
 		copy(n.ring.at(at, at+n.u), key[otp.GuardSize:])
-		if err := n.ring.sync(at, at+n.u); err != nil {
-			return err
+		if k := len(runs[a.lane]) - 1; k >= 0 && runs[a.lane][k].To == at {
+			runs[a.lane][k].To += n.u
+		} else {
+			runs[a.lane] = append(runs[a.lane], otp.Span{From: at, To: at + n.u})
+		}
+	}
+	for i, n := range l.lanes {
+		for _, r := range runs[i] {
+			if err := n.ring.sync(r.From, r.To); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -255,7 +255,7 @@ func (n *lane) advance(pos, size uint64) uint64 {
 		return pos + keymgmt.SlotSize
 	}
 	n.extent = min(max(2*n.extent, minExtent), maxExtent)
-	ahead := min(n.extent, uint64(max(n.left(), 0))/8)
+	ahead := min(n.extent, max(uint64(max(n.left(), 0))/8, n.ring.size/64))
 	return max(pos+size, min(pos+ahead&^(otp.Align-1), n.nextIndex*n.u))
 }
 

@@ -30,11 +30,13 @@ func (l *Ledger) View(ctx context.Context, h otp.Header) (otp.Pad, error) {
 			l.mu.Unlock()
 			return pad, nil
 		}
+		if n.waitingToErase() {
+			poke(l.sweepC)
+		}
 		l.mu.Unlock()
 		if err != nil {
 			return otp.Pad{}, err
 		}
-		poke(l.sweepC)
 		if err := l.await(ctx, op, changed); err != nil {
 			if errors.Is(err, errNeverCame) {
 				err = qsc.E(op, qsc.Exhausted, string(l.cfg.Link), "the key block of position %d did not come within %v", from, l.cfg.Wait)

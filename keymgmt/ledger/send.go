@@ -157,8 +157,10 @@ func (l *Ledger) starve(ctx context.Context, n *lane) error {
 		l.waiting = time.Now()
 	}
 	l.waiters++
+	if n.waitingToErase() {
+		poke(l.sweepC)
+	}
 	l.mu.Unlock()
-	poke(l.sweepC) // slots may wait for their erasure
 	err := l.await(ctx, "", changed)
 	l.mu.Lock()
 	l.waiters--
