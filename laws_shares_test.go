@@ -12,6 +12,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc/cloud/chunk"
 	"github.com/quantum-secure-cloud/qsc/its/gf"
 	"github.com/quantum-secure-cloud/qsc/its/share"
+	"github.com/quantum-secure-cloud/qsc/its/uhash"
 )
 
 const whyNothing = `
@@ -174,6 +175,32 @@ func sealWith(t *testing.T, secret []byte, alter func([]byte)) [][]byte {
 		t.Fatal(err)
 	}
 	return pieces
+}
+
+// Law 4: the tag that a site holds is the hash plus the piece's mask, bit for bit:
+// under uniform masks every tag is as likely as any other, whatever the share.
+func TestLaw4TagsAreMasked(t *testing.T) {
+	piece := sealWith(t, []byte("a share's bytes"), func([]byte) {})[0]
+	key := uhash.NewKey([16]byte{7})
+	var first [share.TagSize]byte
+	for i := range 128 {
+		var mask, tag [share.TagSize]byte
+		if i > 0 {
+			mask[i/8] = 1 << (i % 8)
+		}
+		if err := share.SealPiece(piece, key, &mask); err != nil {
+			t.Fatal(err)
+		}
+		copy(tag[:], piece[len(piece)-share.TagSize:])
+		if i == 0 {
+			first = tag
+		}
+		for j := range tag {
+			if tag[j]^first[j] != mask[j] {
+				t.Fatalf("bit %d of the mask does not turn exactly that bit of the tag.%s", i, whyHash)
+			}
+		}
+	}
 }
 
 const whyHash = `
