@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	slack     = 4 << 20   // pad of a link beyond what the file takes
-	idlePad   = 1 << 20   // of a link that the file does not take
-	idleBlock = 256 << 10 //
-	spare     = 64 << 20  // disk beyond what is counted
+	slack     = 4 << 20 // pad of a link beyond what the file takes
+	idlePad   = 1 << 20 // of a link that the file does not take, in blocks of idleBlock
+	idleBlock = 256 << 10
+	spare     = 64 << 20 // disk beyond what is counted
 )
 
 // plan is what is to be done, before anything is.
@@ -71,7 +71,8 @@ func sizeOf(file string) (int64, error) {
 }
 
 // resize sets the pads and counts the disk: a link's pad lies at both ends in
-// both directions, a share is as long as the file.
+// both directions, for a while in the couriered stock and in the ring; a share is
+// as long as the file.
 func (p *plan) resize(times int64) {
 	for i := range p.net.Nodes {
 		p.net.Nodes[i].Listen, p.net.Nodes[i].Metrics = "", "" // another network may have them
@@ -86,7 +87,7 @@ func (p *plan) resize(times int64) {
 			l.Pad = max(idlePad, l.Block)
 		}
 		p.pad += 2 * l.Pad
-		p.disk += 4 * l.Pad
+		p.disk += 8 * l.Pad
 	}
 	p.disk += int64(p.policy.N)*(p.size+p.size/50) + p.size + spare
 }
@@ -99,7 +100,7 @@ func (p *plan) room(dir string) error {
 	}
 	free := int64(s.Bavail) * int64(s.Bsize)
 	if free < p.disk {
-		return qsc.E("demo", qsc.NoSpace, "", "%s has %s free, the demo takes %s for a file of %s (pads lie at both ends of each link): choose another directory with --data, or a smaller file",
+		return qsc.E("demo", qsc.NoSpace, "", "%s has %s free, the demo takes %s for a file of %s (pads lie at both ends of each link, and on their way there): choose another directory with --data, or a smaller file",
 			dir, show.Bytes(free), show.Bytes(p.disk), show.Bytes(p.size))
 	}
 	return nil

@@ -22,18 +22,28 @@ func Error(err error) string {
 		s = operation.ReplaceAllString(s, "$1")
 		s = floor.ReplaceAllString(s, "$1")
 	}
-	for k := qsc.Invalid; k <= qsc.Unsupported; k++ {
-		word := k.String() + ": "
-		for strings.Contains(s, word+word) {
-			s = strings.ReplaceAll(s, word+word, word)
-		}
-	}
+	return once(s)
+}
+
+// once drops what a wrapped error says again: the outermost kind, and a place
+// twice in a row.
+func once(s string) string {
 	parts := strings.Split(s, ": ")
-	out := parts[:1]
+	out := parts[:1:1]
 	for _, p := range parts[1:] {
-		if p != out[len(out)-1] {
-			out = append(out, p)
+		if p == out[len(out)-1] || p == parts[0] && isKind(p) {
+			continue
 		}
+		out = append(out, p)
 	}
 	return strings.Join(out, ": ")
+}
+
+func isKind(s string) bool {
+	for k := qsc.Invalid; k <= qsc.Unsupported; k++ {
+		if k.String() == s {
+			return true
+		}
+	}
+	return false
 }

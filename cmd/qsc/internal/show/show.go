@@ -56,6 +56,8 @@ func digits(v float64) string {
 // "4 min 10 s", "2 h 5 min", "9 days".
 func Duration(d time.Duration) string {
 	switch {
+	case d < time.Minute && d%time.Second == 0:
+		return fmt.Sprintf("%d s", d/time.Second)
 	case d < time.Minute:
 		return digits(d.Seconds()) + " s"
 	case d < time.Hour:
