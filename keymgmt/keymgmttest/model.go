@@ -25,7 +25,7 @@ func laneID(i int) otp.Lane { return otp.Lane(i) }
 //
 // The seeds are fixed; QSC_LONG=1 runs many more.
 func Model(t *testing.T, open Opener) {
-	seeds := 30
+	seeds := 20
 	if os.Getenv("QSC_LONG") != "" {
 		seeds = 3000
 	}
