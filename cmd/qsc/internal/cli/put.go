@@ -226,16 +226,7 @@ func waiting(client *admin.Client) func(context.Context) string {
 		if err != nil {
 			return ""
 		}
-		var ids []string
-		for _, l := range s.Links {
-			if l.Waiting {
-				ids = append(ids, string(l.ID))
-			}
-		}
-		if len(ids) == 0 {
-			return ""
-		}
-		return "waiting for key on " + strings.Join(ids, ", ")
+		return progress.WaitingFor(s)
 	}
 }
 

@@ -33,7 +33,7 @@ func (r *run) loseAndGet(ctx context.Context) error {
 		return qsc.E("demo", qsc.NoSpace, "", "%w", err)
 	}
 	defer out.Close()
-	bar := progress.Start(ctx, r.opt.Bars, "get", r.Bytes, nil)
+	bar := progress.Start(ctx, r.opt.Bars, "get", r.Bytes, r.waiting)
 	defer bar.Stop()
 	start := time.Now()
 	rep, err := r.home.Get(ctx, r.name(), bar.Writer(out), 0, -1)

@@ -134,6 +134,9 @@ func (r *run) connect(ctx context.Context) error {
 	defer bar.Stop()
 	stock := map[string]int64{}
 	bad := r.fleet.Await(bounded, func(l admin.Link) bool {
+		if l.Rate > 0 {
+			return l.Up // makes its key as it goes
+		}
 		stock[string(l.ID)+" "+string(l.Peer)] = l.Stock
 		left := int64(0)
 		for _, n := range stock {
@@ -160,7 +163,7 @@ func (r *run) put(ctx context.Context) error {
 		return qsc.E("demo", qsc.Denied, "", "cannot read the file: %w", err)
 	}
 	defer f.Close()
-	bar := progress.Start(ctx, r.opt.Bars, "put", r.Bytes, nil)
+	bar := progress.Start(ctx, r.opt.Bars, "put", r.Bytes, r.waiting)
 	defer bar.Stop()
 	start := time.Now()
 	rep, err := r.home.Put(ctx, r.name(), bar.Reader(f), admin.PutOptions{Size: r.Bytes, Policy: r.Policy})
@@ -178,6 +181,15 @@ func (r *run) put(ctx context.Context) error {
 	}
 	r.stored()
 	return nil
+}
+
+// waiting names the links that wait for key.
+func (r *run) waiting(ctx context.Context) string {
+	s, err := r.home.Status(ctx)
+	if err != nil {
+		return ""
+	}
+	return progress.WaitingFor(s)
 }
 
 func transfer(n int64, took time.Duration, sites []qsc.SiteID) Transfer {

@@ -3,6 +3,7 @@ package demo
 import (
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,6 +16,7 @@ const (
 	slack     = 4 << 20 // pad of a link beyond what the file takes
 	idlePad   = 1 << 20 // of a link that the file does not take, in blocks of idleBlock
 	idleBlock = 256 << 10
+	madeBlock = 64 << 10 // of a link that makes its key
 	spare     = 64 << 20 // disk beyond what is counted
 )
 
@@ -27,6 +29,7 @@ type plan struct {
 	used   map[qsc.LinkID]bool // links to the policy's sites
 	pad    int64               // couriered in all, counted once for both ends
 	disk   int64               // bytes that the demo takes at most
+	making time.Duration       // until the slowest link has made the key of a put
 }
 
 // newPlan reads the network and the file and sizes the links: those that the file
@@ -79,17 +82,31 @@ func (p *plan) resize(times int64) {
 	}
 	for i := range p.net.Links {
 		l := &p.net.Links[i]
-		if p.used[l.ID] {
+		switch {
+		case l.Rate > 0: // makes its key as it goes: small blocks come soon
+			l.Block = min(l.Block, madeBlock)
+			l.Pad = max(min(l.Pad, slack), l.Block)
+			p.wait(*l)
+		case p.used[l.ID]:
 			need := times*(p.size+p.size/10) + slack
 			l.Pad = (need + l.Block - 1) / l.Block * l.Block
-		} else {
+			p.pad += 2 * l.Pad
+		default:
 			l.Block = min(l.Block, idleBlock)
 			l.Pad = max(idlePad, l.Block)
+			p.pad += 2 * l.Pad
 		}
-		p.pad += 2 * l.Pad
 		p.disk += 8 * l.Pad
 	}
 	p.disk += int64(p.policy.N)*(p.size+p.size/50) + p.size + spare
+}
+
+// wait notes how long the slowest link takes to make the key of a put; half of
+// what a link makes goes each way.
+func (p *plan) wait(l node.Link) {
+	if p.used[l.ID] {
+		p.making = max(p.making, time.Duration(float64(p.size)*8*2/float64(l.Rate)*float64(time.Second)))
+	}
 }
 
 // room refuses a demo that the disk cannot hold.

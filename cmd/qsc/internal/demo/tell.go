@@ -3,6 +3,7 @@ package demo
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/cmd/qsc/internal/show"
@@ -22,7 +23,25 @@ func (r *run) begin(dir string) {
 	r.say("")
 	r.say("1. Opening %s, each a process with a directory below", show.Plural(len(p.net.Nodes), "trusted node"))
 	r.say("   %s,", dir)
-	r.say("   and couriering %s of random to both ends of %s ...", show.Bytes(p.pad), show.Plural(len(p.net.Links), "link"))
+	r.say("   %s ...", p.keyed())
+}
+
+// keyed says where the links have their key from.
+func (p *plan) keyed() string {
+	makes := 0
+	for _, l := range p.net.Links {
+		if l.Rate > 0 {
+			makes++
+		}
+	}
+	couriered := fmt.Sprintf("couriering %s of random to both ends of %s", show.Bytes(p.pad), show.Plural(len(p.net.Links)-makes, "link"))
+	switch makes {
+	case 0:
+		return "and " + couriered
+	case len(p.net.Links):
+		return "with " + show.Plural(makes, "link") + " that make their key as they go"
+	}
+	return couriered + ", with " + show.Plural(makes, "link") + " that make their key as they go"
 }
 
 func (r *run) opened() {
@@ -36,6 +55,9 @@ func (r *run) opened() {
 func (r *run) storing() {
 	r.say("")
 	r.say("2. Storing the file at %s as %d shares, any %d of which restore it ...", r.Home, r.N, r.K)
+	if d := r.plan.making; d > time.Second {
+		r.say("   The slowest link takes %s to make the key for it, and again for the way back.", show.Duration(d.Round(time.Second)))
+	}
 }
 
 func (r *run) stored() {
@@ -49,7 +71,7 @@ func (r *run) stored() {
 }
 
 func (t Transfer) text() string {
-	return fmt.Sprintf("%s in %.2f s: %.0f MB/s", show.Bytes(t.Bytes), t.Seconds, t.MBs)
+	return fmt.Sprintf("%s in %.2f s: %s MB/s", show.Bytes(t.Bytes), t.Seconds, show.Digits(t.MBs))
 }
 
 func (r *run) lost() {
@@ -103,7 +125,7 @@ func (r *run) end(dir string) {
 		name string
 		t    Transfer
 	}{{"put", r.Put}, {"get", r.Get}} {
-		t.Row(row.name, fmt.Sprint(row.t.Bytes), fmt.Sprintf("%.2f", row.t.Seconds), fmt.Sprintf("%.0f", row.t.MBs))
+		t.Row(row.name, fmt.Sprint(row.t.Bytes), fmt.Sprintf("%.2f", row.t.Seconds), show.Digits(row.t.MBs))
 	}
 	_ = t.Write(r.opt.Say, "")
 	r.say("")

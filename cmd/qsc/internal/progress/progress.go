@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/quantum-secure-cloud/qsc/cmd/qsc/internal/show"
+	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 )
 
 const (
@@ -192,4 +193,18 @@ func short(s string) string {
 		return string(r)
 	}
 	return strings.TrimSpace(string(r[:labelSize-3])) + "..."
+}
+
+// WaitingFor names the links of a node that wait for key, "" when none does.
+func WaitingFor(s admin.Status) string {
+	var ids []string
+	for _, l := range s.Links {
+		if l.Waiting {
+			ids = append(ids, string(l.ID))
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	return "waiting for key on " + strings.Join(ids, ", ")
 }

@@ -25,12 +25,12 @@ func Bytes(n int64) string {
 	for v >= 999.5 || v <= -999.5 {
 		v, unit = v/1024, unit+1
 	}
-	return digits(v) + " " + binary[unit]
+	return Digits(v) + " " + binary[unit]
 }
 
 // Speed prints bytes per second in MB/s, 10^6 bytes, as the benchmarks do.
 func Speed(n int64, d time.Duration) string {
-	return digits(MBPerSecond(n, d)) + " MB/s"
+	return Digits(MBPerSecond(n, d)) + " MB/s"
 }
 
 // MBPerSecond is n bytes in d, in 10^6 bytes per second.
@@ -41,8 +41,8 @@ func MBPerSecond(n int64, d time.Duration) float64 {
 	return float64(n) / 1e6 / d.Seconds()
 }
 
-// digits prints v with three significant digits, and all of the integer part.
-func digits(v float64) string {
+// Digits prints v with three significant digits, and all of the integer part.
+func Digits(v float64) string {
 	switch abs := max(v, -v); {
 	case abs < 9.995:
 		return strconv.FormatFloat(v, 'f', 2, 64)
@@ -59,7 +59,7 @@ func Duration(d time.Duration) string {
 	case d < time.Minute && d%time.Second == 0:
 		return fmt.Sprintf("%d s", d/time.Second)
 	case d < time.Minute:
-		return digits(d.Seconds()) + " s"
+		return Digits(d.Seconds()) + " s"
 	case d < time.Hour:
 		return pairOf(d, time.Minute, "min", time.Second, "s")
 	case d < 48*time.Hour:
