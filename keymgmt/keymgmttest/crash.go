@@ -154,16 +154,27 @@ func (m *model) finish() {
 		}
 	}
 	m.reconnect(false)
-	for i, e := range m.end {
-		m.flush(i)
+	for i := range m.end {
 		m.balanced(i)
-		for lane, a := range e.ledger.Status().Lanes {
-			if a.Erased != a.Used+a.Burnt {
-				m.t.Fatalf("end %d, lane %d: %d bytes used or burnt, %d erased", i, lane, a.Used+a.Burnt, a.Erased)
-			}
-		}
+		m.allErased(i)
 	}
 	for _, e := range m.end {
 		must(m.t, e.ledger.Close())
 	}
+}
+
+// allErased checks that everything used and burnt is overwritten. A block that
+// comes in late may add to it in between, a few times.
+func (m *model) allErased(i int) {
+	for range 20 {
+		m.flush(i)
+		erased := true
+		for _, a := range m.end[i].ledger.Status().Lanes {
+			erased = erased && a.Erased == a.Used+a.Burnt
+		}
+		if erased {
+			return
+		}
+	}
+	m.t.Fatalf("end %d: used key stays on the disk: %+v", i, m.end[i].ledger.Status().Lanes)
 }
