@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
-	"github.com/quantum-secure-cloud/qsc/cloud"
 	"github.com/quantum-secure-cloud/qsc/cloud/catalog"
 	"github.com/quantum-secure-cloud/qsc/cloud/site/local"
 	"github.com/quantum-secure-cloud/qsc/cloud/site/remote"
@@ -25,6 +24,8 @@ import (
 	"github.com/quantum-secure-cloud/qsc/control/topology"
 	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 	"github.com/quantum-secure-cloud/qsc/internal/durable"
+	"github.com/quantum-secure-cloud/qsc/its/share"
+	"github.com/quantum-secure-cloud/qsc/keymgmt/pool"
 	"github.com/quantum-secure-cloud/qsc/transport"
 )
 
@@ -43,6 +44,7 @@ type Node struct {
 	vault    *vault.Vault
 	admin    *admin.Server
 	metrics  *metricsServer
+	pool     *pool.Pool
 
 	linkUp chan struct{} // a link has come up: perhaps there is something to repair
 	stop   context.CancelFunc
@@ -71,7 +73,7 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	refuseCoreDumps()
-	for _, step := range []func() error{n.openLinks, n.openSite, n.openCatalog, n.openEndpoint} {
+	for _, step := range []func() error{n.openLinks, n.openPool, n.openSite, n.openCatalog, n.openEndpoint} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -126,6 +128,17 @@ func (n *Node) files(name string) (durable.FS, error) {
 		n.closer = append(n.closer, fs.Close)
 	}
 	return fs, err
+}
+
+func (n *Node) openPool() error {
+	d, err := n.files(poolDir)
+	if err != nil {
+		return err
+	}
+	if n.pool, err = pool.Open(d); err == nil {
+		n.closer = append(n.closer, n.pool.Close)
+	}
+	return err
 }
 
 func (n *Node) openSite() error {
@@ -242,11 +255,12 @@ func (n *Node) channels() []vault.Channel {
 // policies are those of which this node is the home; "default" comes first.
 func (n *Node) policies() []vault.Policy {
 	var all []vault.Policy
+	sources := map[string]share.Source{topology.RandomOS: osRandom{}, topology.RandomPool: n.pool}
 	for _, p := range n.net.Policies {
 		if p.Home != n.cfg.Node {
 			continue
 		}
-		v := vault.Policy{ID: p.ID, K: p.K, N: p.N, W: p.W, Chunk: p.Chunk, Sites: p.Sites, Source: osRandom{}}
+		v := vault.Policy{ID: p.ID, K: p.K, N: p.N, W: p.W, Chunk: p.Chunk, Sites: p.Sites, Source: sources[p.Randomness]}
 		all = append(all, v)
 		if p.ID == "default" {
 			all[0], all[len(all)-1] = all[len(all)-1], all[0]
@@ -275,5 +289,3 @@ func (n *Node) flush(ctx context.Context, which func(*linkEnd) bool) error {
 	wg.Wait()
 	return errors.Join(errs...)
 }
-
-var _ cloud.Site = (*local.Site)(nil)

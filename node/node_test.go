@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,6 +88,10 @@ func freeAddress(t testing.TB) string {
 }
 
 func newCluster(t testing.TB, source string) *cluster {
+	return newClusterFrom(t, source, func(nw *Network, data string) error { return Found(t.Context(), nw, data, nil) })
+}
+
+func newClusterFrom(t testing.TB, source string, found func(*Network, string) error) *cluster {
 	nw, err := topology.Parse("star.toml", []byte(source))
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +103,7 @@ func newCluster(t testing.TB, source string) *cluster {
 	if err := os.WriteFile(filepath.Join(c.data, "network.toml"), nw.Marshal(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Found(t.Context(), nw, c.data, nil); err != nil {
+	if err := found(nw, c.data); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range nw.Nodes {
@@ -184,7 +189,7 @@ func (c *cluster) wantBack(name string, data []byte) admin.Report {
 // await polls a condition that a background task brings about.
 func (c *cluster) await(what string, ok func() bool) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -341,5 +346,38 @@ func TestDoors(t *testing.T) {
 		if err != nil || resp.StatusCode != 200 || path == "/metrics" && !bytes.Contains(b, []byte("qsc_pad_bytes{")) {
 			t.Errorf("%s: %d, %v", path, resp.StatusCode, err)
 		}
+	}
+}
+
+// With couriered and pooled physical random nothing computational is on the
+// path, and the object says its.
+func TestPhysicalRandomGivesITS(t *testing.T) {
+	source := strings.Replace(star, `id = "two"`, "id = \"physical\"\nrandomness = \"pool\"", 1)
+	dice := filepath.Join(t.TempDir(), "dice")
+	if err := os.WriteFile(dice, randomBytes(16<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := newClusterFrom(t, source, func(nw *Network, data string) error {
+		for _, l := range nw.Links {
+			if _, err := Provision(t.Context(), nw, data, l.ID, ProvisionOptions{From: dice}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	data := randomBytes(100_000)
+	_, err := c.home.Put(t.Context(), "o", bytes.NewReader(data), admin.PutOptions{Size: int64(len(data)), Policy: "physical"})
+	if !qsc.IsKind(err, qsc.Exhausted) {
+		t.Fatal("an empty pool gives", err)
+	}
+	if n, err := BringRandom(t.Context(), c.net, c.data, "home", BringOptions{From: dice}); n != 16<<20 || err != nil {
+		t.Fatal(n, err)
+	}
+	if rep := c.put("o", data, "physical"); rep.Object.Class != qsc.ITS {
+		t.Error("class", rep.Object.Class)
+	}
+	c.wantBack("o", data)
+	if rep := c.put("p", data, ""); rep.Object.Class != qsc.OSRandom {
+		t.Error("class", rep.Object.Class)
 	}
 }
