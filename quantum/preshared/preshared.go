@@ -157,19 +157,34 @@ func (l *Link) Next(ctx context.Context, want func(uint64) bool) (quantum.KeyBlo
 	if err := l.usable(ctx); err != nil {
 		return quantum.KeyBlock{}, err
 	}
-	for range 2 {
-		for _, s := range l.files {
-			for i := range s.recs {
-				if r := &s.recs[i]; !r.taken && want(r.seq) {
-					return l.read(s, i)
-				}
+	for {
+		s, i := l.find(want)
+		if s == nil {
+			if err := l.look(); err != nil {
+				return quantum.KeyBlock{}, err
+			}
+			if s, i = l.find(want); s == nil {
+				break
 			}
 		}
-		if err := l.look(); err != nil {
-			return quantum.KeyBlock{}, err
+		b, err := l.read(s, i)
+		if err != nil || b.Key.Len() > 0 {
+			return b, err
 		}
 	}
 	return quantum.KeyBlock{}, qsc.E("preshared.Next", qsc.Exhausted, string(l.cfg.Link), "the courier has brought no more key: run \"qsc link provision %s\"", l.cfg.Link)
+}
+
+// find returns the first block that is there and wanted.
+func (l *Link) find(want func(uint64) bool) (*stock, int) {
+	for _, s := range l.files {
+		for i := range s.recs {
+			if r := &s.recs[i]; !r.taken && want(r.seq) {
+				return s, i
+			}
+		}
+	}
+	return nil, 0
 }
 
 func (l *Link) usable(ctx context.Context) error {
@@ -182,8 +197,9 @@ func (l *Link) usable(ctx context.Context) error {
 	return nil
 }
 
-// read returns a block. One that is damaged, or erased by a crash just after it
-// was taken, is given up: it is reported once and never served.
+// read returns a block. One that is damaged is given up: it is reported once and
+// never served. One that reads as zeros was taken before a crash that kept the
+// zeros and lost the mark: it is no loss.
 func (l *Link) read(s *stock, i int) (quantum.KeyBlock, error) {
 	r := &s.recs[i]
 	key := make([]byte, s.head.block)
@@ -194,6 +210,9 @@ func (l *Link) read(s *stock, i int) (quantum.KeyBlock, error) {
 			Bound: Bound, Class: s.head.class, ProducedAt: s.head.created,
 		}, nil
 	}
+	if err == nil && erased(key) {
+		return quantum.KeyBlock{}, l.take(s, i)
+	}
 	if err == nil {
 		err = errors.New("its checksum is wrong")
 	}
@@ -202,6 +221,14 @@ func (l *Link) read(s *stock, i int) (quantum.KeyBlock, error) {
 		err = errors.Join(err, e)
 	}
 	return quantum.KeyBlock{}, qsc.E("preshared.Next", qsc.Corrupt, string(l.cfg.Link), "block %d of stock file %s is lost: %w", s.recs[i].seq, s.name, err)
+}
+
+func erased(b []byte) bool {
+	var x byte
+	for _, v := range b {
+		x |= v
+	}
+	return x == 0
 }
 
 func (s *stock) offset(i int) int64 { return dataStart(s.head.count) + int64(i)*s.head.block }

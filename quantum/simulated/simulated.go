@@ -13,6 +13,7 @@ import (
 	"crypto/cipher"
 	"encoding/binary"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,9 +24,10 @@ import (
 // Bound is what the blocks name as the bound they were made under.
 const Bound = "simulated"
 
-// buffer is how many blocks a device keeps for a node that is late; older ones
-// are lost, as in a real one.
-const buffer = 64
+// hold is how many blocks are kept for a node whose rings are full; older ones
+// are lost. Both ends hold so many that they do not lose different ones whenever
+// their rings free a slot at different moments.
+const hold = 4096
 
 // Config describes one end.
 type Config struct {
@@ -42,7 +44,8 @@ type Link struct {
 	stream cipher.Block
 
 	mu     sync.Mutex
-	next   uint64 // the first block not looked at yet
+	next   uint64   // the first block not looked at yet
+	held   []uint64 // looked at, not wanted yet, rising
 	ctx    context.Context
 	cancel context.CancelFunc
 }
@@ -107,20 +110,28 @@ func (l *Link) Next(ctx context.Context, want func(uint64) bool) (quantum.KeyBlo
 	}
 }
 
-// pick takes the first wanted block that is there; the unwanted are lost.
+// pick takes the first wanted block that is there.
 func (l *Link) pick(want func(uint64) bool) (uint64, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for i, seq := range l.held {
+		if want(seq) {
+			l.held = slices.Delete(l.held, i, i+1)
+			return seq, true
+		}
+	}
 	made := l.made()
-	if made > buffer {
-		l.next = max(l.next, made-buffer)
+	if made > hold {
+		l.next = max(l.next, made-hold)
 	}
 	for ; l.next < made; l.next++ {
 		if want(l.next) {
 			l.next++
 			return l.next - 1, true
 		}
+		l.held = append(l.held, l.next)
 	}
+	l.held = l.held[max(0, len(l.held)-hold):]
 	return 0, false
 }
 
@@ -150,8 +161,9 @@ func (l *Link) Status() quantum.Status {
 	defer l.mu.Unlock()
 	made := l.made()
 	st := quantum.Status{Kind: "simulated", Rate: l.cfg.Rate, NextBlock: l.readyIn(max(l.next, made)), Class: qsc.Simulated}
+	st.Waiting = int64(len(l.held)) * l.cfg.Block
 	if made > l.next {
-		st.Waiting = int64(min(made-l.next, buffer)) * l.cfg.Block
+		st.Waiting += int64(min(made-l.next, hold)) * l.cfg.Block
 	}
 	if early := l.cfg.Seed.Start.Sub(l.cfg.Now()); early > time.Second {
 		st.Alarm = "the clock stands before the link's beginning: set it right"

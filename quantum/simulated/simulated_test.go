@@ -44,10 +44,10 @@ func TestRate(t *testing.T) {
 				t.Fatalf("block %d came %v off its time", i, took)
 			}
 		}
-		time.Sleep((buffer + 10) * time.Second)
+		time.Sleep((hold + 10) * time.Second)
 		b, err := l.Next(t.Context(), func(uint64) bool { return true })
 		if err != nil || b.Seq != 5+10 {
-			t.Fatalf("after a pause block %d, %v: the device keeps %d", b.Seq, err, buffer)
+			t.Fatalf("after a pause block %d, %v: the device keeps %d", b.Seq, err, hold)
 		}
 	})
 }
@@ -81,6 +81,29 @@ func FuzzParseSeed(f *testing.F) {
 		again, err := ParseSeed(s.Marshal())
 		if err != nil || again.Key != s.Key || again.Epoch != s.Epoch || !again.Start.Equal(s.Start) {
 			t.Fatalf("a seed does not survive its own file: %v", err)
+		}
+	})
+}
+
+// What a full ring does not want now is there when it does.
+func TestUnwantedIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := Open(Config{Link: "x", Seed: NewSeed(time.Now(), 0), Rate: 8 * 4096, Block: 4096})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		time.Sleep(10 * time.Second)
+		for _, c := range []struct {
+			odd  uint64
+			want []uint64
+		}{{1, []uint64{1, 3}}, {0, []uint64{0, 2}}, {1, []uint64{5}}} {
+			for _, seq := range c.want {
+				b, err := l.Next(t.Context(), func(s uint64) bool { return s%2 == c.odd })
+				if err != nil || b.Seq != seq {
+					t.Fatalf("block %d, %v; want %d", b.Seq, err, seq)
+				}
+			}
 		}
 	})
 }
