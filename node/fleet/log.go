@@ -113,12 +113,14 @@ func (l *boundedLog) lastLine() string {
 }
 
 // Close closes the file; what is written after is dropped.
-func (l *boundedLog) Close() {
+func (l *boundedLog) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.f != nil {
-		l.f.Close()
-		l.f = nil
-	}
 	l.size = 0
+	f := l.f
+	l.f = nil
+	if f == nil {
+		return nil
+	}
+	return f.Close()
 }

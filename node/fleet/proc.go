@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -85,33 +86,39 @@ func (p *proc) spawn(ctx context.Context) (*child, error) {
 }
 
 // launch starts the process with three pipes: its life, its readiness, its log.
-func (p *proc) launch() (*child, *os.File, error) {
+func (p *proc) launch() (c *child, ready *os.File, err error) {
+	var open []io.Closer
+	defer func() {
+		if err != nil {
+			for _, f := range open {
+				_ = f.Close()
+			}
+		}
+	}()
 	log, err := openLog(filepath.Join(p.dir, "node.log"))
 	if err != nil {
 		return nil, nil, err
 	}
+	open = append(open, log)
 	stdin, life, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
 	}
+	open = append(open, stdin, life)
 	ready, tell, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
 	}
+	open = append(open, ready, tell)
 	cmd := &exec.Cmd{
 		Path: p.fleet.opt.Exe, Args: []string{"qsc", "node", "--config", filepath.Join(p.dir, nodeFile), "--supervised"},
 		Stdin: stdin, Stdout: log, Stderr: log, ExtraFiles: []*os.File{tell},
 		SysProcAttr: childAttr(), WaitDelay: time.Second,
 	}
-	err = cmd.Start()
-	stdin.Close()
-	tell.Close()
-	if err != nil {
-		life.Close()
-		ready.Close()
-		log.Close()
+	if err = cmd.Start(); err != nil {
 		return nil, nil, err
 	}
+	_, _ = stdin.Close(), tell.Close() // the child has its own
 	return &child{cmd: cmd, life: life, log: log, since: time.Now(), done: make(chan struct{})}, ready, nil
 }
 
@@ -119,7 +126,7 @@ func (p *proc) launch() (*child, *os.File, error) {
 func (p *proc) reap(c *child) {
 	c.err = c.cmd.Wait()
 	c.life.Close()
-	c.log.Close()
+	_ = c.log.Close()
 	p.mu.Lock()
 	p.cur = nil
 	p.mu.Unlock()
@@ -156,6 +163,15 @@ func (p *proc) wasAsked(c *child) bool {
 	return c.asked
 }
 
+// lastWords are those of a process that ended itself; one that was killed had
+// none.
+func (c *child) lastWords() string {
+	if !c.cmd.ProcessState.Exited() {
+		return ""
+	}
+	return c.log.lastLine()
+}
+
 // watch starts the node anew, more and more slowly, each time it ends unasked.
 func (p *proc) watch(c *child) {
 	log := p.fleet.opt.Log.With("node", string(p.node))
@@ -167,7 +183,7 @@ func (p *proc) watch(c *child) {
 		if time.Since(c.since) > calm {
 			delay = firstDelay
 		}
-		log.Error("node ended unasked", "err", c.err, "restart", p.fleet.opt.Restart, "last", c.log.lastLine())
+		log.Error("node ended unasked", "err", c.err, "restart", p.fleet.opt.Restart, "last", c.lastWords())
 		if !p.fleet.opt.Restart {
 			return
 		}

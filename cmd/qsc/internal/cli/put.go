@@ -214,7 +214,7 @@ func (a *app) warn(faults []admin.Fault) {
 // fate makes an interruption say what it has left behind.
 func fate(ctx context.Context, err error, left string) error {
 	if errors.As(context.Cause(ctx), new(interrupted)) {
-		return qsc.E("", qsc.Timeout, "", "interrupted: %s", left)
+		return fmt.Errorf("interrupted: %s", left)
 	}
 	return err
 }

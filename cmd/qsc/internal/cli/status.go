@@ -154,7 +154,7 @@ func (o *overview) join(net *node.Network, ingest qsc.BitRate) {
 	for _, l := range net.Links {
 		s := joinLink(l, ends[l.ID], ingest)
 		o.Links = append(o.Links, s)
-		if !s.Up && (s.End[0] != nil || s.End[1] != nil) {
+		if !s.Up && s.End[0] != nil && s.End[1] != nil { // else the node's alarm says it
 			o.Alarms = append(o.Alarms, fmt.Sprintf("link %s: %s", s.ID, s.state()))
 		}
 	}
@@ -273,7 +273,7 @@ func (l *linkState) state() string {
 	why := ""
 	for i, e := range l.End {
 		if e == nil && l.End[1-i] != nil {
-			return "down: " + string(l.Ends[i]) + " is"
+			return "down: " + string(l.Ends[i]) + " is down"
 		}
 		if e != nil && !e.Up {
 			why = first(why, e.Why, "not connected")

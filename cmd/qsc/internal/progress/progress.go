@@ -122,6 +122,9 @@ func (b *Bar) draw(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			// A "^C" that the terminal has echoed stands in the way of mpb, which
+			// clears from the cursor's column on.
+			fmt.Fprint(os.Stderr, "\r")
 			bar.Abort(true)
 			p.Wait()
 			return
