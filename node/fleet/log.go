@@ -71,33 +71,21 @@ func (l *boundedLog) rotate() {
 	_ = l.open()
 }
 
-// remember keeps the last whole line.
+// remember keeps the last whole line and the one that says why a Go program has
+// ended: what follows that are its stacks. Long lines are cut.
 func (l *boundedLog) remember(b []byte) {
-	if i := bytes.LastIndexByte(b, '\n'); i >= 0 {
-		line := b[:i]
-		if j := bytes.LastIndexByte(line, '\n'); j >= 0 {
-			l.last = append(l.last[:0], tail(line[j+1:])...)
-		} else {
-			l.last = append(append(l.last[:0], l.part...), tail(line)...)
-		}
-		l.panicked(b[:i])
-		l.part, b = l.part[:0], b[i+1:]
-	}
-	l.part = tail(append(l.part, b...))
-}
-
-// panicked keeps the line that says why a Go program has ended: what follows it
-// are its stacks.
-func (l *boundedLog) panicked(lines []byte) {
-	for line := range bytes.SplitSeq(lines, []byte{'\n'}) {
-		if bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: ")) {
-			l.panic = tail(bytes.Clone(line))
+	for line := range bytes.Lines(b) {
+		l.part = append(l.part, line[:min(len(line), max(0, maxLine-len(l.part)))]...)
+		if line[len(line)-1] != '\n' {
 			return
 		}
+		l.last = append(l.last[:0], bytes.TrimRight(l.part, "\n")...)
+		l.part = l.part[:0]
+		if bytes.HasPrefix(l.last, []byte("panic: ")) || bytes.HasPrefix(l.last, []byte("fatal error: ")) {
+			l.panic = bytes.Clone(l.last)
+		}
 	}
 }
-
-func tail(b []byte) []byte { return b[max(0, len(b)-maxLine):] }
 
 // lastLine is what the process said last, or why it panicked.
 func (l *boundedLog) lastLine() string {
