@@ -83,13 +83,12 @@ func verbPrintsBytes(form string) bool {
 	return slices.Contains([]string{"%v", "%+v", "%#v", "%s", "%x", "%X", "% x", "%d", "json", "slog text", "slog json"}, form)
 }
 
-// printed returns v in every form that logs, errors and encoders give it. (%p is
-// left out: fmt asks no value how it wants to be printed there, and go vet
-// refuses it for anything but pointers.)
+// printed returns v in every form that logs, errors and encoders give it, %p
+// included, where fmt asks no value how it wants to be printed.
 func printed(v any) map[string]string {
 	forms := map[string]string{}
 	for _, flag := range []string{"", "+", "#", " ", "0", "-40", ".3"} {
-		for _, verb := range "vTtbcdoOqxXUeEfFgGs" {
+		for _, verb := range "vTtbcdoOqxXUeEfFgGsp" {
 			f := "%" + flag + string(verb)
 			forms[f] = fmt.Sprintf(f, v)
 		}

@@ -181,7 +181,7 @@ type Query struct {
 	States []State // empty: Stored only
 	// Degraded selects only records with a placement that is not Durable.
 	Degraded bool
-	Limit  int     // at most MaxList; 0: MaxList
+	Limit    int // at most MaxList; 0: MaxList
 }
 
 // Catalog keeps the records and the tag masks of the objects of one home node.

@@ -113,10 +113,11 @@ func (l *link) sendFrame(c *carrier, pad *otp.Pad) error {
 		return err
 	}
 	if n > 0 {
-		c.keep(sealed{seq, pad.Pos(), frame})
-		// The kept frame may be recycled once acknowledged, and it cannot be
-		// acknowledged before it is written.
+		c.keep(sealed{seq: seq, pos: pad.Pos(), frame: frame})
 		_, err := c.conn.Write(frame)
+		if err == nil {
+			c.wrote(seq)
+		}
 		return err
 	}
 	_, err := c.conn.Write(frame)

@@ -182,7 +182,7 @@ func (e *Endpoint) sessionTo(ctx context.Context, peer qsc.NodeID) (*session, er
 			if l.cfg.Peer != peer {
 				continue
 			}
-			s, err, c := l.current()
+			s, c, err := l.current()
 			if s != nil {
 				return s, nil
 			}

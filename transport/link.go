@@ -67,10 +67,10 @@ func (l *link) publish(s *session, why error) {
 	l.change = make(chan struct{})
 }
 
-func (l *link) current() (*session, error, <-chan struct{}) {
+func (l *link) current() (*session, <-chan struct{}, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.session, l.why, l.change
+	return l.session, l.change, l.why
 }
 
 // dial is end A's life: connect, carry, and again.
@@ -202,7 +202,7 @@ func (l *link) giveUpLater(ctx context.Context, s *session, err error) {
 	t := time.NewTimer(patience(err))
 	defer t.Stop()
 	for {
-		cur, _, change := l.current()
+		cur, change, _ := l.current()
 		l.mu.Lock()
 		carried := l.turn != nil
 		l.mu.Unlock()

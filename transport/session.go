@@ -62,9 +62,10 @@ type session struct {
 
 // sealed is a frame that the peer has not acknowledged.
 type sealed struct {
-	seq   uint64
-	pos   uint64
-	frame []byte
+	seq     uint64
+	pos     uint64
+	frame   []byte
+	written bool // Write has returned: the frame may be recycled
 }
 
 func newSession(id [16]byte, peer qsc.NodeID, end int) *session {
@@ -111,7 +112,9 @@ func (s *session) acknowledge(seq uint64) {
 	n := 0
 	for n < len(s.kept) && s.kept[n].seq < seq {
 		s.keptLen -= len(s.kept[n].frame)
-		framePool.put(s.kept[n].frame)
+		if s.kept[n].written {
+			framePool.put(s.kept[n].frame)
+		}
 		s.kept[n] = sealed{}
 		n++
 	}
@@ -183,6 +186,15 @@ func (c *carrier) keep(f sealed) {
 	c.sendSeq++
 	c.kept = append(c.kept, f)
 	c.keptLen += len(f.frame)
+}
+
+// wrote says that the newest frame has left.
+func (c *carrier) wrote(seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.kept); n > 0 && c.kept[n-1].seq == seq {
+		c.kept[n-1].written = true
+	}
 }
 
 // take hands an opened body to the session and returns the requests it began.

@@ -9,6 +9,7 @@ package vault
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -109,9 +110,7 @@ func (v *Vault) Alarms() map[qsc.SiteID]string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	all := map[qsc.SiteID]string{}
-	for s, a := range v.alarm {
-		all[s] = a
-	}
+	maps.Copy(all, v.alarm)
 	return all
 }
 
