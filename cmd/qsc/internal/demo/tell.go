@@ -9,6 +9,9 @@ import (
 	"github.com/quantum-secure-cloud/qsc/cmd/qsc/internal/show"
 )
 
+// lineWidth is where a long text is broken.
+const lineWidth = 84
+
 func (r *run) say(format string, args ...any) { fmt.Fprintf(r.opt.Say, format+"\n", args...) }
 
 func (r *run) begin(dir string) {
@@ -115,7 +118,7 @@ func (r *run) refused() {
 		return
 	}
 	r.say("   Not even the beginning of the file comes back. Refused after %.2f s:", r.Refusal.Seconds)
-	r.say("   %s", strings.ReplaceAll(r.Refusal.Text, "; ", ";\n     "))
+	r.say("%s", show.Wrap(r.Refusal.Text, lineWidth, "   "))
 }
 
 func (r *run) end(dir string) {

@@ -31,7 +31,9 @@ func once(s string) string {
 	parts := strings.Split(s, ": ")
 	out := parts[:1:1]
 	for _, p := range parts[1:] {
-		if p == out[len(out)-1] || p == parts[0] && isKind(p) {
+		before := out[len(out)-1]
+		place := strings.TrimSpace(before[strings.LastIndexByte(before, ';')+1:])
+		if p == place || p == parts[0] && isKind(p) {
 			continue
 		}
 		out = append(out, p)

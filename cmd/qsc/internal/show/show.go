@@ -85,6 +85,29 @@ func Name(s string) string {
 	return strconv.Quote(s)
 }
 
+// Wrap breaks a text into lines of at most width characters, each behind indent.
+// A longer word stays whole.
+func Wrap(text string, width int, indent string) string {
+	var b strings.Builder
+	length := 0
+	for _, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case length == 0:
+			b.WriteString(indent)
+		case length+1+n > width:
+			b.WriteString("\n" + indent)
+			length = 0
+		default:
+			b.WriteByte(' ')
+			length++
+		}
+		b.WriteString(word)
+		length += n
+	}
+	return b.String()
+}
+
 // Plural prints a count with its noun: "1 site", "3 sites".
 func Plural(n int, noun string) string {
 	if n == 1 {

@@ -51,7 +51,7 @@ func TestNameIsSafeForTerminals(t *testing.T) {
 }
 
 func TestErrorIsOneLineWithoutOperations(t *testing.T) {
-	inner := errors.Join(qsc.E("site.Open", qsc.Unreachable, "lsa", "no answer"), qsc.E("site", qsc.Unreachable, "west", "refused"))
+	inner := errors.Join(qsc.E("site.Open", qsc.Unreachable, "lsa", "no answer"), qsc.E("site", qsc.Other, "west", "%w", qsc.E("transport", qsc.Unreachable, "west", "refused")))
 	err := qsc.E("admin", qsc.Insufficient, "", "%w", qsc.E("vault.Get", qsc.Insufficient, "", "1 of 2 shares: %w", inner))
 	want := "not enough shares: 1 of 2 shares: lsa: peer unreachable: no answer; west: peer unreachable: refused"
 	if got := Error(err); got != want {
@@ -68,5 +68,11 @@ func TestTable(t *testing.T) {
 	}
 	if want := "  NAME  SIZE\n  scan  -\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
+
+func TestWrap(t *testing.T) {
+	if got, want := Wrap("one two three  verylongword x", 8, "> "), "> one two\n> three\n> verylongword\n> x"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
