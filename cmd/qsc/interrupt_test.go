@@ -2,10 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 )
@@ -57,14 +58,7 @@ func TestInterruptedDemo(t *testing.T) {
 	parent := t.TempDir()
 	cmd, story, complaints := begin(t, nil, "demo", "--network", "testdata/clinic.toml", "--data", parent, smallFile(t))
 	pids := pidsOf(t, story)
-	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
-	_, _ = io.Copy(io.Discard, story)
-	var exit *exec.ExitError
-	if err := wait(cmd); !errors.As(err, &exit) || exit.ExitCode() != 130 {
-		t.Fatalf("the demo ended with %v, want exit code 130: %s", err, complaints)
-	}
+	interrupt(t, cmd, complaints)
 	for _, pid := range pids {
 		if alive(pid) {
 			t.Errorf("process %d is left", pid)
@@ -90,42 +84,118 @@ func TestKilledDemoLeavesNoProcess(t *testing.T) {
 	}
 }
 
+// running is a network that a test has started.
+type running struct {
+	cmd        *exec.Cmd
+	data       string
+	pids       map[string]int
+	complaints *bytes.Buffer
+}
+
+func start(t *testing.T) *running {
+	t.Helper()
+	n := &running{data: t.TempDir()}
+	var out *bufio.Reader
+	n.cmd, out, n.complaints = begin(t, nil, "up", "--json", "--network", "testdata/clinic.toml", "--data", n.data)
+	var ready struct{ Nodes map[string]int }
+	if err := json.NewDecoder(out).Decode(&ready); err != nil {
+		t.Fatalf("%v: %s", err, n.complaints)
+	}
+	n.pids = ready.Nodes
+	return n
+}
+
+// end stops the network by SIGTERM and sees that nothing is left of it.
+func (n *running) end(t *testing.T) {
+	t.Helper()
+	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := wait(n.cmd); err != nil {
+		t.Errorf("qsc up: %v: %s", err, n.complaints)
+	}
+	for id, pid := range n.pids {
+		if alive(pid) {
+			t.Errorf("node %s, process %d, is left", id, pid)
+		}
+	}
+}
+
+// interrupt sends SIGINT to a command and sees it end as it should.
+func interrupt(t *testing.T, cmd *exec.Cmd, said *bytes.Buffer) {
+	t.Helper()
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := wait(cmd); !errors.As(err, &exit) || exit.ExitCode() != 130 {
+		t.Fatalf("ended with %v, want exit code 130: %s", err, said)
+	}
+	if text := said.String(); !strings.HasPrefix(text, "qsc: interrupted: ") || strings.Count(text, "\n") != 1 {
+		t.Errorf("said %q", text)
+	}
+}
+
 // Ctrl-C in the middle of a put leaves no object and no process of its own; the
 // network goes on.
 func TestInterruptedPut(t *testing.T) {
-	data := t.TempDir()
-	net, out, complaints := begin(t, nil, "up", "--json", "--network", "testdata/clinic.toml", "--data", data)
-	var ready struct{ Nodes map[string]int }
-	if err := json.NewDecoder(out).Decode(&ready); err != nil {
-		t.Fatalf("%v: %s", err, complaints)
-	}
-	half, feed := io.Pipe()
-	defer feed.Close()
-	put, _, said := begin(t, half, "put", "-", "never", "--data", data)
-	if _, err := feed.Write(make([]byte, 200_000)); err != nil { // returns when it was read
+	n := start(t)
+	half, feed, err := os.Pipe()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := put.Process.Signal(syscall.SIGINT); err != nil {
+	defer half.Close()
+	defer feed.Close() // not before the end: the put is to wait for more
+	put, _, said := begin(t, half, "put", "-", "never", "--data", n.data)
+	if _, err := feed.Write(make([]byte, 1_000_000)); err != nil { // returns when most of it was read
 		t.Fatal(err)
 	}
-	feed.Close()
-	var exit *exec.ExitError
-	if err := wait(put); !errors.As(err, &exit) || exit.ExitCode() != 130 {
-		t.Fatalf("the put ended with %v, want exit code 130: %s", err, said)
-	}
-	l, err := admin.NewClient(filepath.Join(data, "clinic")).List(context.Background(), "", "", 10)
+	interrupt(t, put, said)
+	l, err := admin.NewClient(filepath.Join(n.data, "clinic")).List(context.Background(), "", "", 10)
 	if err != nil || len(l.Objects) > 0 {
 		t.Errorf("stored: %v, %v", l.Objects, err)
 	}
-	if err := net.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
+	n.end(t)
+}
+
+// Ctrl-C in the middle of a get leaves no file.
+func TestInterruptedGet(t *testing.T) {
+	n := start(t)
+	put, _, said := begin(t, nil, "put", smallFile(t), "scan", "--data", n.data)
+	if err := wait(put); err != nil {
+		t.Fatalf("%v: %s", err, said)
 	}
-	if err := wait(net); err != nil {
-		t.Errorf("qsc up: %v: %s", err, complaints)
+	sites := []string{"north", "south", "west"}
+	for _, id := range sites { // so that the get stands still
+		if err := syscall.Kill(n.pids[id], syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for id, pid := range ready.Nodes {
-		if alive(pid) {
-			t.Errorf("node %s, process %d, is left", id, pid)
+	dir := t.TempDir()
+	get, _, said := begin(t, nil, "get", "scan", "-o", filepath.Join(dir, "scan"), "--data", n.data)
+	untilSome(t, dir)
+	interrupt(t, get, said)
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	for _, id := range sites {
+		if err := syscall.Kill(n.pids[id], syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.end(t)
+}
+
+// untilSome waits until a directory holds something.
+func untilSome(t *testing.T, dir string) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); ; <-tick.C {
+		if some, err := os.ReadDir(dir); err != nil || time.Now().After(end) {
+			t.Fatalf("nothing appears in %s: %v", dir, err)
+		} else if len(some) > 0 {
+			return
 		}
 	}
 }

@@ -51,6 +51,12 @@ func TestScripts(t *testing.T) {
 			}
 			return os.WriteFile(filepath.Join(e.WorkDir, "clinic.toml"), toml, 0o600)
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "root" {
+				return false, fmt.Errorf("unknown condition %s", cond)
+			}
+			return os.Geteuid() == 0, nil // who may read everything
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code, "up": up, "down": down, "kill9": kill9, "json": jsonAt, "random": random, "gone": gone, "named": named,
 		},

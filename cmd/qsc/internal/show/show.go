@@ -90,7 +90,7 @@ func Name(s string) string {
 func Wrap(text string, width int, indent string) string {
 	var b strings.Builder
 	length := 0
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case length == 0:
