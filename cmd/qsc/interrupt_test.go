@@ -131,7 +131,7 @@ func interrupt(t *testing.T, cmd *exec.Cmd, said *bytes.Buffer) {
 	if err := wait(cmd); !errors.As(err, &exit) || exit.ExitCode() != 130 {
 		t.Fatalf("ended with %v, want exit code 130: %s", err, said)
 	}
-	if text := said.String(); !strings.HasPrefix(text, "qsc: interrupted: ") || strings.Count(text, "\n") != 1 {
+	if text := said.String(); !strings.HasPrefix(text, "qsc: interrupted") || strings.Count(text, "\n") != 1 {
 		t.Errorf("said %q", text)
 	}
 }

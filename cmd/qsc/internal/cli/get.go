@@ -67,7 +67,7 @@ func (a *app) get(ctx context.Context, name string, o getOptions) error {
 	}
 	client, obj, err := p.holder(ctx, o.at, name)
 	if err != nil {
-		return err
+		return fate(ctx, err, "no file was written")
 	}
 	size := max(0, obj.Size-o.offset)
 	if o.length >= 0 {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,7 +63,7 @@ func (a *app) put(ctx context.Context, given []string, o putOptions) error {
 	bar := progress.Start(ctx, a.bars(), name, size, waiting(client))
 	defer bar.Stop()
 	start := time.Now()
-	rep, err := client.Put(ctx, name, bar.Reader(src), admin.PutOptions{Policy: o.policy, Size: size, Replace: o.replace})
+	rep, err := client.Put(ctx, name, bar.Reader(stoppable(ctx, src)), admin.PutOptions{Policy: o.policy, Size: size, Replace: o.replace})
 	bar.Stop()
 	if err != nil {
 		return fate(ctx, err, "nothing was stored")
@@ -106,6 +107,22 @@ func source(file string, stdin io.Reader) (io.ReadCloser, int64, error) {
 		return f, sizeIfEmpty(f), nil // a pipe, a device, a file of /proc
 	}
 	return &exact{f: f, left: info.Size()}, info.Size(), nil
+}
+
+// stoppable ends with ctx even while src, a pipe or a terminal, keeps silent:
+// nothing else can interrupt such a read. Regular files are returned as they are.
+func stoppable(ctx context.Context, src io.ReadCloser) io.Reader {
+	if _, regular := src.(*exact); regular {
+		return src
+	}
+	r, w := io.Pipe()
+	context.AfterFunc(ctx, func() { r.CloseWithError(context.Cause(ctx)) })
+	var copying sync.WaitGroup
+	copying.Go(func() { // ends with src or with the process
+		_, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{src}, make([]byte, 1<<18))
+		w.CloseWithError(err)
+	})
+	return r
 }
 
 // sizeIfEmpty is 0 for a regular file and -1 for what may yield bytes whatever

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -46,6 +47,9 @@ func Main(args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	code := codeOf(ctx, err)
+	if sig := (interrupted{}); err != nil && errors.As(context.Cause(ctx), &sig) && !strings.HasPrefix(err.Error(), sig.Error()) {
+		err = sig // what else failed, failed of that
+	}
 	if err != nil {
 		complain(a.err, a.json, err, code)
 	}
