@@ -91,7 +91,8 @@ func (p *pipe) receive(data []byte) error {
 	if p.inBytes+len(data) > window {
 		return qsc.E("transport.Read", qsc.Corrupt, string(p.session.peer), "peer sends more than its window")
 	}
-	p.in = append(p.in, append([]byte(nil), data...))
+	buf := chunkPool.get()
+	p.in = append(p.in, buf[:copy(buf, data)])
 	p.inBytes += len(data)
 	p.change.Broadcast()
 	return nil

@@ -40,7 +40,8 @@ type pipe struct {
 
 	credit  int // bytes we may still send
 	ended   bool
-	in      [][]byte // received, not yet read
+	in      [][]byte // received, not yet read: buffers of the chunk pool
+	inHead  int      // bytes of the first that were read
 	inBytes int
 	read    int  // bytes read since the last credit was given
 	eof     bool // the peer has ended its side
@@ -141,10 +142,11 @@ func (p *pipe) readFull(b []byte) error {
 
 // take copies received bytes out and gives credit for them in large steps.
 func (p *pipe) take(b []byte) int {
-	n := copy(b, p.in[0])
-	if p.in[0] = p.in[0][n:]; len(p.in[0]) == 0 {
+	n := copy(b, p.in[0][p.inHead:])
+	if p.inHead += n; p.inHead == len(p.in[0]) {
+		chunkPool.put(p.in[0])
 		p.in[0] = nil
-		p.in = p.in[1:]
+		p.in, p.inHead = p.in[1:], 0
 	}
 	p.inBytes -= n
 	if p.read += n; p.read >= window/4 && !p.eof && p.err == nil {

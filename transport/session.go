@@ -23,7 +23,7 @@ import (
 const (
 	bodyHead   = 20
 	bodyStep   = 16
-	maxBody    = 128 << 10 // of a frame: text, pad and seal fit the L2 cache
+	maxBody    = 256 << 10 // of a frame: text, pad and seal fit the L2 cache
 	minTail    = 1 << 10   // stream bytes for which a smaller pad is not taken
 	keepLimit  = 8 << 20   // sealed bytes kept until they are acknowledged
 	ackAfter   = 1 << 20   // received bytes after which one is sent unasked
@@ -220,21 +220,26 @@ func (c *carrier) take(body []byte) ([]request, error) {
 	return c.feed(stream)
 }
 
-// bufferPool recycles frame buffers of one size.
-type bufferPool struct{ p sync.Pool }
+// bufferPool recycles buffers of one size.
+type bufferPool struct {
+	size int
+	p    sync.Pool
+}
 
-var framePool bufferPool
+var (
+	framePool = bufferPool{size: frameLimit}
+	chunkPool = bufferPool{size: maxData}
+)
 
 func (b *bufferPool) get() []byte {
 	if v, ok := b.p.Get().(*[]byte); ok {
 		return *v
 	}
-	return make([]byte, frameLimit)
+	return make([]byte, b.size)
 }
 
 func (b *bufferPool) put(f []byte) {
-	f = f[:cap(f)]
-	if len(f) == frameLimit {
+	if f = f[:cap(f)]; len(f) == b.size {
 		b.p.Put(&f)
 	}
 }
