@@ -253,7 +253,7 @@ func (o *overview) nodeTable() *show.Table {
 }
 
 func (o *overview) linkTable() *show.Table {
-	t := show.NewTable("LINK", "KIND", "STATE", "RATE", "PAD LEFT →", "PAD LEFT ←", "CLASS")
+	t := show.NewTable("LINK", "KIND", "STATE", "RATE", "PAD LEFT →", "PAD LEFT ←", "IN STOCK", "CLASS")
 	for _, l := range o.Links {
 		rate := ""
 		if i := slices.IndexFunc(l.End[:], func(e *admin.Link) bool { return e != nil && e.Rate > 0 }); i >= 0 {
@@ -263,7 +263,7 @@ func (o *overview) linkTable() *show.Table {
 		if l.End[0] != nil || l.End[1] != nil {
 			class = l.Class.String()
 		}
-		t.Row(string(l.ID), l.Kind, l.state(), rate, l.pad(0), l.pad(1), class)
+		t.Row(string(l.ID), l.Kind, l.state(), rate, l.pad(0), l.pad(1), l.stock(), class)
 	}
 	return t
 }
@@ -288,6 +288,21 @@ func (l *linkState) state() string {
 		return "waits for key"
 	}
 	return "up"
+}
+
+// stock is what was couriered and is not in the rings yet, by the end that has
+// less; "" for none.
+func (l *linkState) stock() string {
+	stock := int64(-1)
+	for _, e := range l.End {
+		if e != nil && (stock < 0 || e.Stock < stock) {
+			stock = e.Stock
+		}
+	}
+	if stock <= 0 {
+		return ""
+	}
+	return show.Bytes(stock)
 }
 
 func (l *linkState) pad(way int) string {
