@@ -30,6 +30,7 @@ func BenchmarkWhole(b *testing.B) {
 		}
 		return true
 	})
+	c.put("o", data, "")
 	b.Run("put", func(b *testing.B) {
 		b.SetBytes(size)
 		defer cpu(b, size)()
