@@ -73,7 +73,7 @@ func (a *app) get(ctx context.Context, name string, o getOptions) error {
 	if o.length >= 0 {
 		size = min(size, o.length)
 	}
-	bar := progress.Start(ctx, a.bars() && !dst.terminal(), name, size, waiting(client))
+	bar := a.bar(ctx, a.bars() && !dst.terminal(), name, size, client)
 	defer bar.Stop()
 	start := time.Now()
 	rep, err := client.Get(ctx, name, bar.Writer(dst), o.offset, o.length)

@@ -60,7 +60,7 @@ func (a *app) put(ctx context.Context, given []string, o putOptions) error {
 	if err != nil {
 		return err
 	}
-	bar := progress.Start(ctx, a.bars(), name, size, waiting(client))
+	bar := a.bar(ctx, a.bars(), name, size, client)
 	defer bar.Stop()
 	start := time.Now()
 	rep, err := client.Put(ctx, name, bar.Reader(stoppable(ctx, src)), admin.PutOptions{Policy: o.policy, Size: size, Replace: o.replace})
@@ -234,6 +234,16 @@ func fate(ctx context.Context, err error, left string) error {
 		return fmt.Errorf("interrupted: %s", left)
 	}
 	return err
+}
+
+// bar follows a transfer: with a bar where one is wanted, else with a line when it
+// stands still for want of key.
+func (a *app) bar(ctx context.Context, draw bool, name string, size int64, client *admin.Client) *progress.Bar {
+	b := progress.Start(ctx, draw, name, size, waiting(client))
+	if !draw && !a.quiet && !a.json {
+		b.Tell(ctx, a.err, waiting(client))
+	}
+	return b
 }
 
 // waiting asks a node for the links that wait for key.

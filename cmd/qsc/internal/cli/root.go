@@ -46,6 +46,9 @@ func Main(args []string) int {
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err != nil && strings.HasPrefix(err.Error(), "required flag") {
+		err = usage{err} // cobra has no type for it
+	}
 	code := codeOf(ctx, err)
 	if sig := (interrupted{}); err != nil && errors.As(context.Cause(ctx), &sig) && !strings.HasPrefix(err.Error(), sig.Error()) {
 		err = sig // what else failed, failed of that

@@ -51,10 +51,21 @@ func Start(ctx context.Context, draw bool, label string, total int64, stalled fu
 	if draw {
 		b.wg.Go(func() { b.draw(ctx) })
 		if stalled != nil {
-			b.wg.Go(func() { b.ask(ctx, stalled) })
+			b.wg.Go(func() { b.ask(ctx, stalled, func(string) {}) })
 		}
 	}
 	return b
+}
+
+// Tell writes a line to w whenever the work begins to stand still for another
+// reason: for those who see no bar.
+func (b *Bar) Tell(ctx context.Context, w io.Writer, stalled func(context.Context) string) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := b.stop
+	b.stop = func() { cancel(); stop() }
+	b.wg.Go(func() {
+		b.ask(ctx, stalled, func(why string) { fmt.Fprintf(w, "qsc: %s: %s\n", b.label, why) })
+	})
 }
 
 // Wanted reports whether w is a terminal, on which bars are drawn.
@@ -169,7 +180,7 @@ func (b *Bar) size() string {
 }
 
 // ask looks for the reason whenever nothing has moved for a while.
-func (b *Bar) ask(ctx context.Context, stalled func(context.Context) string) {
+func (b *Bar) ask(ctx context.Context, stalled func(context.Context) string, tell func(why string)) {
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
 	last := int64(-1)
@@ -184,6 +195,9 @@ func (b *Bar) ask(ctx context.Context, stalled func(context.Context) string) {
 			why = stalled(ctx)
 		} else {
 			last = now
+		}
+		if why != "" && why != *b.why.Load() {
+			tell(why)
 		}
 		b.why.Store(&why)
 	}

@@ -62,7 +62,7 @@ func TestAsksWhenNothingMoves(t *testing.T) {
 		b := Start(ctx, false, "scan", 100, nil)
 		var asked atomic.Int32
 		b.wg.Go(func() {
-			b.ask(ctx, func(context.Context) string { asked.Add(1); return "no key" })
+			b.ask(ctx, func(context.Context) string { asked.Add(1); return "no key" }, func(string) {})
 		})
 		time.Sleep(askEvery + time.Millisecond) // virtual
 		b.Set(10)
@@ -108,4 +108,17 @@ func TestLongLabelsAreCut(t *testing.T) {
 	if got := short("a\nb"); got != `"a\nb"` {
 		t.Errorf("label %q", got)
 	}
+}
+
+func TestTellsOncePerReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		b := Start(t.Context(), false, "scan", 100, nil)
+		b.Tell(t.Context(), &said, func(context.Context) string { return "no key" })
+		time.Sleep(5 * askEvery) // virtual
+		b.Stop()
+		if got := said.String(); got != "qsc: scan: no key\n" {
+			t.Errorf("said %q", got)
+		}
+	})
 }
