@@ -57,6 +57,10 @@ func (n *Node) openLink(l Link) error {
 	return nil
 }
 
+// dryLane is what may be left of a lane, in bytes, when it carries nothing more:
+// the tails of blocks that are too short for a frame.
+const dryLane = 4 << 10
+
 // budget is what the link can still carry for the vault.
 func (e *linkEnd) budget() vault.Budget {
 	st := e.ledger.Status()
@@ -65,7 +69,9 @@ func (e *linkEnd) budget() vault.Budget {
 		Send: st.Lanes[keymgmt.SendData(e.end)].Left + stock, Recv: st.Lanes[keymgmt.RecvData(e.end)].Left + stock,
 		Finite: st.Source.Rate == 0, Class: st.Class.Weakest(st.Source.Class),
 	}
-	if st.Exhausted {
+	// Where the receiving lane is empty it is the peer that waits: it cannot even
+	// say so.
+	if st.Exhausted || st.Lanes[keymgmt.RecvData(e.end)].Left < dryLane {
 		b.Stall = fmt.Sprintf("link %s waits for key", e.link.ID)
 		if b.Finite {
 			b.Stall += ": provision it (qsc link provision)"
