@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -30,26 +31,33 @@ func rounds(short, long int) int {
 }
 
 // Real processes are killed at any moment; nothing acknowledged is lost, no pad
-// byte serves twice, no secret is seen.
+// byte serves twice, no secret is seen. Two networks run side by side, for most
+// of a round is spent waiting.
 func TestCrashLoop(t *testing.T) {
-	loop(t, preshared, rounds(50, 1000))
+	first := seed(t)
+	for i := range uint64(2) {
+		t.Run(fmt.Sprint("network ", i), func(t *testing.T) {
+			t.Parallel()
+			loop(t, preshared, first+i, rounds(25, 500))
+		})
+	}
+	t.Run("simulated links", func(t *testing.T) {
+		t.Parallel()
+		loop(t, simulated, first+2, rounds(10, 200))
+	})
 }
 
-// The same over links that make their key.
-func TestCrashLoopOverSimulatedLinks(t *testing.T) {
-	loop(t, simulated, rounds(10, 200))
-}
-
-func loop(t *testing.T, kind string, n int) {
-	w := &world{network: open(t, kind), seed: seed(t), model: newModel()}
+// loop runs n rounds. A seed printed by one network is run again by all.
+func loop(t *testing.T, kind string, seed uint64, n int) {
+	w := &world{network: open(t, kind), seed: seed, model: newModel()}
 	t.Logf("QSC_SEED=%d", w.seed)
 	for _, p := range w.taps {
 		p.forbid(mark)
 	}
 	for i := range n {
-		w.provision(3<<20, 4<<20)
+		w.filled(3 << 20)
 		w.round(i)
-		if i%10 == 9 {
+		if i%12 == 11 {
 			w.verify()
 		}
 	}
@@ -63,6 +71,7 @@ func loop(t *testing.T, kind string, n int) {
 func (w *world) oneDown() {
 	w.t.Helper()
 	for _, id := range sites {
+		w.filled(4 << 20)
 		w.kill(id)
 		w.readAll()
 		w.revive(false)

@@ -54,7 +54,7 @@ func describe(kind string) string {
 
 const (
 	preshared = `kind = "preshared"`
-	simulated = "kind = \"simulated\"\nrate = \"400 Mbit/s\""
+	simulated = "kind = \"simulated\"\nrate = \"80 Mbit/s\""
 )
 
 // network is a running star whose every link passes a tap.
@@ -273,24 +273,61 @@ func (n *network) carry(link qsc.LinkID, size int64) (*exec.Cmd, error) {
 	return exec.Command(exe, "provision", n.fleet.Dir(), string(link), strconv.FormatInt(size, 10)), nil
 }
 
-// low are the preshared links that should be provisioned.
-func (n *network) low(limit int64) (all []qsc.LinkID) {
-	for _, l := range n.status(home).Links {
-		if l.Kind == "preshared" && min(l.Send.Left, l.Recv.Left)+l.Stock/2 < limit {
-			all = append(all, l.ID)
-		}
-	}
-	return all
+// lack is a direction of a link that is short of key.
+type lack struct {
+	link qsc.LinkID
+	way  node.Direction
 }
 
-// provision carries key to every link that is low.
-func (n *network) provision(limit, size int64) {
-	n.t.Helper()
-	for _, id := range n.low(limit) {
-		if _, err := node.Provision(n.t.Context(), n.fleet.Network(), n.fleet.Dir(), id, node.ProvisionOptions{Size: size}); err != nil {
-			n.t.Fatal("provision:", err)
+// low are the directions of preshared links with less than limit in their rings.
+// (Stock does not count: it may all be the other direction's.)
+func (n *network) low(limit int64) (all []lack, err error) {
+	s, err := n.home.Status(n.t.Context())
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range s.Links {
+		ways := [2]node.Direction{node.AToB, node.BToA}
+		if link, _ := n.net.Link(l.ID); link.Ends[1] == home {
+			ways[0], ways[1] = ways[1], ways[0]
+		}
+		if l.Kind == "preshared" && l.Send.Left < limit {
+			all = append(all, lack{l.ID, ways[0]})
+		}
+		if l.Kind == "preshared" && l.Recv.Left < limit {
+			all = append(all, lack{l.ID, ways[1]})
 		}
 	}
+	return all, nil
+}
+
+// provision carries key wherever there is less than limit.
+func (n *network) provision(limit, size int64) error {
+	all, err := n.low(limit)
+	for _, x := range all {
+		_, perr := node.Provision(n.t.Context(), n.fleet.Network(), n.fleet.Dir(), x.link, node.ProvisionOptions{Size: size, Direction: x.way})
+		if perr != nil && !qsc.IsKind(perr, qsc.Busy) {
+			return perr
+		}
+	}
+	return err
+}
+
+// filled provisions until there is at least limit everywhere. What repairs and
+// reconciliation take meanwhile is carried again.
+func (n *network) filled(limit int64) {
+	n.t.Helper()
+	var last time.Time
+	n.until("key", func() bool {
+		all, err := n.low(limit)
+		if err == nil && len(all) > 0 && time.Since(last) > 2*time.Second {
+			if err := n.provision(limit, limit); err != nil {
+				n.t.Fatal("provision: ", err)
+			}
+			last = time.Now()
+		}
+		return err == nil && len(all) == 0
+	})
 }
 
 // accounts checks the books at both ends, and against what the taps saw.

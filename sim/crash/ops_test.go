@@ -35,7 +35,7 @@ func (o op) String() string {
 	return o.kind + " " + o.name
 }
 
-var kinds = []string{"put", "put", "put", "replace", "replace", "get", "get", "range", "rm"}
+var kinds = []string{"put", "put", "replace", "replace", "replace", "replace", "get", "get", "get", "range", "range", "rm"}
 
 func planOp(r *rand.Rand, name string) op {
 	o := op{kind: kinds[r.IntN(len(kinds))], name: name, v: version{r.Uint32() | 1, planSize(r)}}
@@ -49,9 +49,9 @@ func planSize(r *rand.Rand) int {
 	switch r.IntN(10) {
 	case 0:
 		return []int{0, 1, 64<<10 - 1, 64 << 10, 64<<10 + 1}[r.IntN(5)]
-	case 1:
-		return r.IntN(2 << 20)
-	case 2, 3, 4:
+	case 1, 2:
+		return r.IntN(2<<20 + 1)
+	case 3, 4, 5:
 		return r.IntN(512 << 10)
 	}
 	return r.IntN(64 << 10)

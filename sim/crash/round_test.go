@@ -38,7 +38,7 @@ func (w *world) note(format string, args ...any) {
 	w.diary = append(w.diary, line)
 }
 
-// failed ends the test with the way to see it again.
+// fatal ends the test with the way to see it again.
 func (w *world) fatal(format string, args ...any) {
 	w.t.Helper()
 	w.mu.Lock()
@@ -74,12 +74,15 @@ func (w *world) plan(i int) plan {
 	for range 1 + r.IntN(5)/3 {
 		p.faults = append(p.faults, w.planFault(r))
 	}
-	p.leave = r.IntN(4) == 0
+	if p.faults[0].kind == "cut" { // something must be on its way
+		p.ops[0].kind, p.ops[0].policy, p.ops[0].v.size = "replace", "default", 1<<20+r.IntN(1<<20)
+	}
+	p.leave = r.IntN(3) == 0
 	return p
 }
 
 // names is how many objects there may be.
-const names = 10
+const names = 7
 
 func (w *world) planFault(r *rand.Rand) fault {
 	f := fault{kind: []string{"kill", "kill", "kill", "kill", "stillborn", "cut", "courier"}[r.IntN(7)]}
@@ -87,7 +90,10 @@ func (w *world) planFault(r *rand.Rand) fault {
 	f.link = w.net.Links[r.IntN(len(w.net.Links))].ID
 	f.on = event(r.IntN(int(events)))
 	f.n = map[event]int64{bytesPassed: r.Int64N(2 << 20), framesPassed: r.Int64N(40), opsBegun: 1 + r.Int64N(3), opsEnded: 1 + r.Int64N(2)}[f.on]
-	f.soon = r.IntN(4) > 0
+	if f.kind == "cut" {
+		f.on, f.n = bytesPassed, r.Int64N(2<<20)
+	}
+	f.soon = r.IntN(5) > 0
 	f.wait = time.Duration(r.IntN(60)) * time.Millisecond
 	return f
 }
@@ -98,6 +104,7 @@ func (w *world) round(i int) {
 	w.note("round %d", i)
 	done := make(chan struct{}) // all operations have ended
 	var faults, ops sync.WaitGroup
+	faults.Go(func() { w.keepSupplied(done) })
 	for _, f := range p.faults {
 		at := w.prog.after(f.on, f.n)
 		faults.Go(func() { w.inflict(f, at, done) })
@@ -123,6 +130,23 @@ func (w *world) round(i int) {
 	}
 	w.revive(p.leave)
 	w.oracles()
+}
+
+// keepSupplied is an operator who carries key while the network works, for what
+// waits for key would wait for ever. A home that is down just now is asked later.
+func (w *world) keepSupplied(done <-chan struct{}) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+			if err := w.provision(1<<20, 4<<20); err != nil && !qsc.IsKind(err, qsc.Unreachable) {
+				w.t.Error("provision: ", err)
+			}
+		}
+	}
 }
 
 // inflict waits for its moment, or for the end of the round's work, and strikes.
@@ -218,8 +242,7 @@ func (w *world) verify() {
 	w.t.Helper()
 	w.note("verify")
 	w.revive(false)
-	w.provision(4<<20, 6<<20)
-	w.until("key", func() bool { return len(w.low(3<<20)) == 0 })
+	w.filled(4 << 20)
 	w.repaired()
 	w.readAll()
 	w.accounts()
@@ -252,7 +275,7 @@ func (w *world) readAll() {
 		}
 		v, ok := w.model.match(name, got.Bytes(), 0, -1, err == nil)
 		if err != nil || !ok {
-			w.fatal("%s: %d bytes and %v came back; possible: %v", name, got.Len(), err, w.model.get(name))
+			w.fatal("%s: %d bytes and %v came back; possible: %v; %s", name, got.Len(), err, w.model.get(name), w.tell())
 		}
 		w.model.settle(name, v)
 	}
