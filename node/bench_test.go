@@ -17,7 +17,7 @@ import (
 // key is used up: give -benchtime 1x to 4x.
 func BenchmarkWhole(b *testing.B) {
 	const size = 64 << 20
-	star := strings.NewReplacer(`pad = "2 MiB"`, `pad = "300 MiB"`, `block = "64 KiB"`, `block = "1 MiB"`, `chunk = "64 KiB"`, `chunk = "1 MiB"`).Replace(star)
+	star := strings.NewReplacer(`pad = "2 MiB"`, `pad = "420 MiB"`, `block = "64 KiB"`, `block = "1 MiB"`, `chunk = "64 KiB"`, `chunk = "1 MiB"`).Replace(star)
 	c := newCluster(b, star)
 	data := randomBytes(size)
 	c.await("the courier's key", func() bool {

@@ -64,10 +64,10 @@ const dryLane = 4 << 10
 // budget is what the link can still carry for the vault.
 func (e *linkEnd) budget() vault.Budget {
 	st := e.ledger.Status()
-	stock := st.Source.Waiting / 2 // the lanes share what is not in the ring yet
+	stock := st.Source.Waiting // for which lanes is not known: at worst a transfer waits
 	b := vault.Budget{
 		Send: st.Lanes[keymgmt.SendData(e.end)].Left + stock, Recv: st.Lanes[keymgmt.RecvData(e.end)].Left + stock,
-		Finite: st.Source.Rate == 0, Class: st.Class.Weakest(st.Source.Class),
+		Link: e.link.ID, Finite: st.Source.Rate == 0, Class: st.Class.Weakest(st.Source.Class),
 	}
 	// Where the receiving lane is empty it is the peer that waits: it cannot even
 	// say so.

@@ -4,13 +4,10 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/control/topology"
@@ -18,7 +15,6 @@ import (
 	"github.com/quantum-secure-cloud/qsc/its/otp"
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
 	"github.com/quantum-secure-cloud/qsc/quantum/preshared"
-	"github.com/quantum-secure-cloud/qsc/quantum/simulated"
 )
 
 // Direction says which way pads go.
@@ -146,85 +142,4 @@ func stockDirs(net *Network, data string, l Link) (dirs [2]durable.FS, done func
 		}
 	}
 	return dirs, done, nil
-}
-
-// Found makes what a new network needs before its nodes can run: seeds for
-// simulated links, and a first filling of the rings for preshared links that
-// were never provisioned. What is there already is left as it is.
-func Found(ctx context.Context, net *Network, data string, progress func(done, total int64)) error {
-	var done int64
-	for _, l := range net.Links {
-		var err error
-		switch l.Kind {
-		case topology.KindSimulated:
-			err = foundSeed(net, data, l)
-		case topology.KindPreshared:
-			err = foundStock(ctx, net, data, l, func(n, _ int64) {
-				if progress != nil {
-					progress(done+n, stockOf(net))
-				}
-			})
-			done += 2 * l.Pad
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func stockOf(net *Network) (total int64) {
-	for _, l := range net.Links {
-		if l.Kind == topology.KindPreshared {
-			total += 2 * l.Pad
-		}
-	}
-	return total
-}
-
-func foundSeed(net *Network, data string, l Link) error {
-	var paths [2]string
-	var seed []byte
-	missing := 0
-	for i, end := range l.Ends {
-		paths[i] = filepath.Join(dirOf(net, data, end), linksDir, string(l.ID), seedName)
-		b, err := os.ReadFile(paths[i])
-		if errors.Is(err, fs.ErrNotExist) {
-			missing++
-			continue
-		}
-		if err != nil {
-			return qsc.E("node.Found", qsc.Invalid, paths[i], "%w", err)
-		}
-		seed = b
-	}
-	if missing == 0 {
-		return nil
-	}
-	if seed == nil { // else a crash cut this off halfway: both ends take the one there is
-		seed = simulated.NewSeed(time.Now(), 0).Marshal()
-	}
-	for _, p := range paths {
-		if err := os.MkdirAll(filepath.Dir(p), 0o700); err != nil {
-			return qsc.E("node.Found", qsc.Invalid, p, "%w", err)
-		}
-		if err := os.WriteFile(p, seed, 0o600); err != nil {
-			return qsc.E("node.Found", qsc.Invalid, p, "%w", err)
-		}
-	}
-	return nil
-}
-
-func foundStock(ctx context.Context, net *Network, data string, l Link, progress func(done, total int64)) error {
-	dirs, done, err := stockDirs(net, data, l)
-	if err != nil {
-		return err
-	}
-	next, err := preshared.NextSeq(dirs)
-	done()
-	if err != nil || next > 0 {
-		return err
-	}
-	_, err = Provision(ctx, net, data, l.ID, ProvisionOptions{Progress: progress})
-	return err
 }

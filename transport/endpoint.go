@@ -225,8 +225,12 @@ func (l *link) status() LinkStatus {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	st := LinkStatus{Link: l.cfg.ID, Peer: l.cfg.Peer, Up: l.turn != nil, Resumed: l.resumed}
-	if l.why != nil && !st.Up {
+	switch {
+	case st.Up:
+	case l.why != nil:
 		st.Why = l.why.Error()
+	default:
+		st.Why = "no connection yet"
 	}
 	if s := l.session; s != nil {
 		s.mu.Lock()

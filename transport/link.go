@@ -24,8 +24,8 @@ type LinkConfig struct {
 }
 
 const (
-	resumeFor   = 10 * time.Second // a dropped session waits so long for its peer
-	goneAfter   = time.Second      // …but only so long where the peer's port is closed
+	resumeFor   = 10 * time.Second       // a dropped session waits so long for its peer
+	goneAfter   = 300 * time.Millisecond // …but only so long where its process seems to have ended
 	dialTimeout = 5 * time.Second
 	firstRetry  = 50 * time.Millisecond
 	lastRetry   = time.Second
@@ -107,12 +107,10 @@ func retryAfter(err error) time.Duration {
 	return badRetry
 }
 
-// lost reports whether a session that dropped so long ago is to be given up.
+// lost reports whether a session that dropped so long ago is to be given up:
+// where nobody listens any more, the process that knew it has ended.
 func lost(err error, since time.Duration) bool {
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return since >= goneAfter
-	}
-	return since >= resumeFor
+	return errors.Is(err, syscall.ECONNREFUSED) || since >= resumeFor
 }
 
 // drop gives the session up: its requests fail with Unreachable.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -99,14 +100,17 @@ func (v *Vault) readable(rec *cloud.Record) []cloud.Placement {
 // payable refuses a get that cannot end for want of key.
 func (g *getting) payable(size int64) error {
 	able := 0
+	var poor []string
 	need := size + size/overheadPart
 	for _, p := range g.spare {
 		if b := g.v.sites[p.Site].Budget(); b.Local || !b.Finite || b.Recv >= need {
 			able++
+		} else {
+			poor = append(poor, string(b.Link))
 		}
 	}
 	if able < min(g.rec.K, len(g.spare)) {
-		return qsc.E("vault.Get", qsc.Exhausted, "", "only %d of the ways to the shares have the %d bytes of pad that this needs, %d must: provision the links (qsc link provision)", able, need, g.rec.K)
+		return qsc.E("vault.Get", qsc.Exhausted, "", "only %d of the ways to the shares have the %d bytes of pad that this needs, %d must: provision (qsc link provision) %s", able, need, g.rec.K, strings.Join(poor, ", "))
 	}
 	return nil
 }

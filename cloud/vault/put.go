@@ -138,7 +138,7 @@ func (p *putting) place(size int64) error {
 		b := p.v.sites[id].Budget()
 		need := size + size/overheadPart + overheadFixed
 		if size >= 0 && !b.Local && b.Finite && b.Send < need {
-			return qsc.E("vault.Put", qsc.Exhausted, string(id), "the way to this site has %d bytes of pad left and makes none, %d are needed: provision the link (qsc link provision)", b.Send, need)
+			return qsc.E("vault.Put", qsc.Exhausted, string(id), "the way to this site has %d bytes of pad left and makes none, %d are needed: run \"qsc link provision %s\"", b.Send, need, b.Link)
 		}
 		key := make([]byte, cloud.HashKeySize)
 		if err := p.policy.Source.Fill(key); err != nil {
@@ -362,6 +362,7 @@ func (p *putting) commit(ctx context.Context) error {
 		p.abort()
 		return err
 	}
+	sent := time.Now()
 	var wg sync.WaitGroup
 	for _, s := range p.sends {
 		if !s.dead.Load() {
@@ -384,6 +385,8 @@ func (p *putting) commit(ctx context.Context) error {
 			p.rec.Placements[s.rank].State = cloud.Durable
 		}
 	}
+	p.v.cfg.Logger.Info("object durable", "object", p.rec.Ref.Object.String(), "bytes", p.rec.Size, "sites", p.rec.Alive(),
+		"transfer", sent.Sub(p.rec.Created), "commit", time.Since(sent))
 	p.rec.State = cloud.Stored
 	err = p.v.cfg.Catalog.Update(ctx, p.rec.Ref, func(r *cloud.Record) error { *r = p.rec; return nil })
 	if err == nil && (p.rec.Degraded() || p.rec.Ref.Version > 1) {

@@ -25,7 +25,8 @@ type Budget struct {
 	Recv   int64 // bytes of pad left from the site
 	Finite bool  // the link makes no key: what is left is all there is
 	Class  qsc.Class
-	Stall  string // why a transfer stands still now, in words; else empty
+	Link   qsc.LinkID // the way itself, to name what is to be provisioned
+	Stall  string     // why a transfer stands still now, in words; else empty
 }
 
 // Channel is a site and the way to it.

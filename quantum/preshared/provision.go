@@ -88,6 +88,17 @@ func writeFile(d durable.FS, name string, b []byte) error {
 	return errors.Join(err, f.Close())
 }
 
+// Claim durably marks all seqs below next as given out at both ends, for one who
+// brings their blocks to both ends by another way than a stock file.
+func Claim(ends [2]durable.FS, next uint64) error {
+	for _, d := range ends {
+		if err := writeCounter(d, next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Provision writes the same random blocks at both ends, in constant memory.
 //
 // Order of system calls, so that one number never stands for two blocks:
@@ -110,9 +121,9 @@ func Provision(ctx context.Context, s Spec) error {
 	}
 	for _, d := range s.Ends {
 		sweep(d)
-		if err := writeCounter(d, s.Seqs[len(s.Seqs)-1]+1); err != nil {
-			return err
-		}
+	}
+	if err := Claim(s.Ends, s.Seqs[len(s.Seqs)-1]+1); err != nil {
+		return err
 	}
 	name := fileName(s.Epoch, s.Seqs[0])
 	if err := s.write(ctx, name+tmpSuffix); err != nil {
