@@ -112,14 +112,30 @@ type pulling struct {
 	slots map[[2]uint64]bool // lane and slot
 	last  [keymgmt.Lanes]uint64
 	any   [keymgmt.Lanes]bool
+	asked uint64              // the Seq asked for last
+	full  [keymgmt.Lanes]bool // in this pass a block of the lane had no place
 }
 
+// want reports whether a block has a place now. Sources ask with rising Seq. Where
+// a block finds its slot taken, those behind it wait too, though theirs be free:
+// once one of them is here, the ones below count as lost.
 func (p *pulling) want(seq uint64) bool {
 	id, i := keymgmt.LaneOf(seq)
 	p.l.mu.Lock()
 	defer p.l.mu.Unlock()
+	if seq <= p.asked {
+		clear(p.full[:]) // a new pass
+	}
+	p.asked = seq
 	n := p.l.lanes[id]
-	return n.wants(i) && (!p.any[id] || i > p.last[id]) && !p.slots[p.key(id, i)]
+	switch {
+	case p.full[id] || p.any[id] && i <= p.last[id]:
+		return false
+	case !n.wants(i) || p.slots[p.key(id, i)]:
+		p.full[id] = true
+		return false
+	}
+	return true
 }
 
 func (p *pulling) take(seq uint64) {
