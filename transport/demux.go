@@ -91,6 +91,16 @@ func (p *pipe) receive(data []byte) error {
 	if p.inBytes+len(data) > window {
 		return qsc.E("transport.Read", qsc.Corrupt, string(p.session.peer), "peer sends more than its window")
 	}
+	if n := copy(p.dst, data); n > 0 {
+		p.dst, data = p.dst[n:], data[n:]
+		p.account(n)
+		if len(p.dst) == 0 {
+			p.change.Broadcast()
+		}
+	}
+	if len(data) == 0 {
+		return nil
+	}
 	buf := chunkPool.get()
 	p.in = append(p.in, buf[:copy(buf, data)])
 	p.inBytes += len(data)

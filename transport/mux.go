@@ -43,6 +43,7 @@ type pipe struct {
 	in      [][]byte // received, not yet read: buffers of the chunk pool
 	inHead  int      // bytes of the first that were read
 	inBytes int
+	dst     []byte // what a reader waits to have filled; then in is empty
 	read    int  // bytes read since the last credit was given
 	eof     bool // the peer has ended its side
 	err     error
@@ -123,24 +124,35 @@ func (p *pipe) readFull(b []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for done := 0; done < len(b); {
-		for p.inBytes == 0 && !p.eof && p.err == nil {
-			p.change.Wait()
-		}
 		switch {
 		case p.inBytes > 0:
 			done += p.take(b[done:])
 		case p.err != nil:
 			return p.err
-		case done > 0:
+		case p.eof && done > 0:
 			return io.ErrUnexpectedEOF
-		default:
+		case p.eof:
 			return io.EOF
+		default:
+			done += p.awaitInto(b[done:])
 		}
 	}
 	return nil
 }
 
-// take copies received bytes out and gives credit for them in large steps.
+// awaitInto lets what comes next be written straight into b, and returns how
+// much came once b is full or the stream has ended.
+func (p *pipe) awaitInto(b []byte) int {
+	p.dst = b
+	for len(p.dst) > 0 && !p.eof && p.err == nil {
+		p.change.Wait()
+	}
+	n := len(b) - len(p.dst)
+	p.dst = nil
+	return n
+}
+
+// take copies received bytes out.
 func (p *pipe) take(b []byte) int {
 	n := copy(b, p.in[0][p.inHead:])
 	if p.inHead += n; p.inHead == len(p.in[0]) {
@@ -149,11 +161,16 @@ func (p *pipe) take(b []byte) int {
 		p.in, p.inHead = p.in[1:], 0
 	}
 	p.inBytes -= n
+	p.account(n)
+	return n
+}
+
+// account gives credit for what was read, in large steps.
+func (p *pipe) account(n int) {
 	if p.read += n; p.read >= window/4 && !p.eof && p.err == nil {
 		p.session.putCredit(p.id, p.read)
 		p.read = 0
 	}
-	return n
 }
 
 // reset ends the stream with err unless it has ended well; tell says whether
