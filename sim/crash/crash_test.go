@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/quantum-secure-cloud/qsc/gateway/admin"
@@ -34,6 +35,7 @@ func rounds(short, long int) int {
 // byte serves twice, no secret is seen. Two networks run side by side, for most
 // of a round is spent waiting.
 func TestCrashLoop(t *testing.T) {
+	t.Parallel()
 	first := seed(t)
 	for i := range uint64(2) {
 		t.Run(fmt.Sprint("network ", i), func(t *testing.T) {
@@ -54,8 +56,12 @@ func loop(t *testing.T, kind string, seed uint64, n int) {
 	for _, p := range w.taps {
 		p.forbid(mark)
 	}
+	done := make(chan struct{})
+	var supply sync.WaitGroup
+	supply.Go(func() { w.keepSupplied(done) })
+	defer supply.Wait()
+	defer close(done)
 	for i := range n {
-		w.filled(3 << 20)
 		w.round(i)
 		if i%12 == 11 {
 			w.verify()
@@ -71,7 +77,6 @@ func loop(t *testing.T, kind string, seed uint64, n int) {
 func (w *world) oneDown() {
 	w.t.Helper()
 	for _, id := range sites {
-		w.filled(4 << 20)
 		w.kill(id)
 		w.readAll()
 		w.revive(false)

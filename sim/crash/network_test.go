@@ -22,7 +22,7 @@ import (
 )
 
 // patience bounds every wait for something that must come.
-const patience = 60 * time.Second
+const patience = 40 * time.Second
 
 func random(n int) int { return rand.IntN(n) }
 
@@ -273,61 +273,23 @@ func (n *network) carry(link qsc.LinkID, size int64) (*exec.Cmd, error) {
 	return exec.Command(exe, "provision", n.fleet.Dir(), string(link), strconv.FormatInt(size, 10)), nil
 }
 
-// lack is a direction of a link that is short of key.
-type lack struct {
-	link qsc.LinkID
-	way  node.Direction
-}
-
-// low are the directions of preshared links with less than limit in their rings.
-// (Stock does not count: it may all be the other direction's.)
-func (n *network) low(limit int64) (all []lack, err error) {
+// provision carries key to the preshared links that have less than limit in a
+// ring, unless there is plenty in stock: a ring takes it as slots come free.
+func (n *network) provision(limit, size int64) error {
 	s, err := n.home.Status(n.t.Context())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, l := range s.Links {
-		ways := [2]node.Direction{node.AToB, node.BToA}
-		if link, _ := n.net.Link(l.ID); link.Ends[1] == home {
-			ways[0], ways[1] = ways[1], ways[0]
+		if l.Kind != "preshared" || min(l.Send.Left, l.Recv.Left) >= limit || l.Stock > 32<<20 {
+			continue
 		}
-		if l.Kind == "preshared" && l.Send.Left < limit {
-			all = append(all, lack{l.ID, ways[0]})
-		}
-		if l.Kind == "preshared" && l.Recv.Left < limit {
-			all = append(all, lack{l.ID, ways[1]})
+		_, err := node.Provision(n.t.Context(), n.fleet.Network(), n.fleet.Dir(), l.ID, node.ProvisionOptions{Size: size})
+		if err != nil && !qsc.IsKind(err, qsc.Busy) {
+			return err
 		}
 	}
-	return all, nil
-}
-
-// provision carries key wherever there is less than limit.
-func (n *network) provision(limit, size int64) error {
-	all, err := n.low(limit)
-	for _, x := range all {
-		_, perr := node.Provision(n.t.Context(), n.fleet.Network(), n.fleet.Dir(), x.link, node.ProvisionOptions{Size: size, Direction: x.way})
-		if perr != nil && !qsc.IsKind(perr, qsc.Busy) {
-			return perr
-		}
-	}
-	return err
-}
-
-// filled provisions until there is at least limit everywhere. What repairs and
-// reconciliation take meanwhile is carried again.
-func (n *network) filled(limit int64) {
-	n.t.Helper()
-	var last time.Time
-	n.until("key", func() bool {
-		all, err := n.low(limit)
-		if err == nil && len(all) > 0 && time.Since(last) > 2*time.Second {
-			if err := n.provision(limit, limit); err != nil {
-				n.t.Fatal("provision: ", err)
-			}
-			last = time.Now()
-		}
-		return err == nil && len(all) == 0
-	})
+	return nil
 }
 
 // accounts checks the books at both ends, and against what the taps saw.

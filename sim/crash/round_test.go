@@ -2,7 +2,6 @@ package crash
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -104,7 +103,6 @@ func (w *world) round(i int) {
 	w.note("round %d", i)
 	done := make(chan struct{}) // all operations have ended
 	var faults, ops sync.WaitGroup
-	faults.Go(func() { w.keepSupplied(done) })
 	for _, f := range p.faults {
 		at := w.prog.after(f.on, f.n)
 		faults.Go(func() { w.inflict(f, at, done) })
@@ -135,14 +133,14 @@ func (w *world) round(i int) {
 // keepSupplied is an operator who carries key while the network works, for what
 // waits for key would wait for ever. A home that is down just now is asked later.
 func (w *world) keepSupplied(done <-chan struct{}) {
-	tick := time.NewTicker(500 * time.Millisecond)
+	tick := time.NewTicker(300 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
 		case <-done:
 			return
 		case <-tick.C:
-			if err := w.provision(1<<20, 4<<20); err != nil && !qsc.IsKind(err, qsc.Unreachable) {
+			if err := w.provision(3<<20, 4<<20); err != nil && !qsc.IsKind(err, qsc.Unreachable) && w.t.Context().Err() == nil {
 				w.t.Error("provision: ", err)
 			}
 		}
@@ -242,7 +240,6 @@ func (w *world) verify() {
 	w.t.Helper()
 	w.note("verify")
 	w.revive(false)
-	w.filled(4 << 20)
 	w.repaired()
 	w.readAll()
 	w.accounts()
@@ -265,10 +262,13 @@ func (w *world) repaired() {
 func (w *world) readAll() {
 	w.t.Helper()
 	for _, name := range w.model.list() {
-		ctx, cancel := context.WithTimeout(w.t.Context(), opTime)
 		var got bytes.Buffer
-		_, err := w.home.Get(ctx, name, &got, 0, -1)
-		cancel()
+		var err error
+		w.until("key for "+name, func() bool {
+			got.Reset()
+			_, err = w.home.Get(w.t.Context(), name, &got, 0, -1)
+			return !qsc.IsKind(err, qsc.Exhausted) || got.Len() > 0
+		})
 		if qsc.IsKind(err, qsc.NotFound) && w.model.mayBeAbsent(name) {
 			w.model.settle(name, version{})
 			continue

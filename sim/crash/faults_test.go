@@ -1,0 +1,223 @@
+package crash
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/gateway/admin"
+	"github.com/quantum-secure-cloud/qsc/its/otp"
+)
+
+func (n *network) store(name, policy string, data []byte) (admin.Report, error) {
+	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+	defer cancel()
+	return n.home.Put(ctx, name, bytes.NewReader(data), admin.PutOptions{Policy: policy, Size: int64(len(data))})
+}
+
+// wantBack reads an object and returns who did not do his part.
+func (n *network) wantBack(name string, data []byte) map[qsc.SiteID]string {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+	defer cancel()
+	var got bytes.Buffer
+	rep, err := n.home.Get(ctx, name, &got, 0, -1)
+	if err != nil || !bytes.Equal(got.Bytes(), data) {
+		n.t.Fatalf("%d of %d bytes came back: %v", got.Len(), len(data), err)
+	}
+	faults := map[qsc.SiteID]string{}
+	for _, f := range rep.Faults {
+		faults[f.Site] = f.Kind
+	}
+	return faults
+}
+
+func wantKind(t testing.TB, err error, k qsc.Kind) {
+	t.Helper()
+	if !qsc.IsKind(err, k) {
+		t.Errorf("got %v, want kind %q", err, k)
+	}
+}
+
+// A site that stands still, its connections open, holds nobody up for long: a get
+// moves on, a put ends, one way or the other.
+func TestSiteStandsStill(t *testing.T) {
+	t.Parallel()
+	n := open(t, preshared)
+	data := content(1, 300_000)
+	if _, err := n.store("before", "", data); err != nil {
+		t.Fatal(err)
+	}
+	// Two of three are read: at least one of these must be left behind.
+	left := 0
+	for _, id := range []qsc.NodeID{"a", "b"} {
+		n.still(id, func() { left += len(n.wantBack("before", data)) })
+	}
+	if left == 0 {
+		t.Error("no get has named the site that stood still")
+	}
+	n.oracles()
+}
+
+// still runs do while a node is stopped.
+func (n *network) still(id qsc.NodeID, do func()) {
+	n.t.Helper()
+	pid := n.fleet.PID(id)
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		n.t.Fatal(err)
+	}
+	defer func() {
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+		n.linked()
+	}()
+	do()
+}
+
+// One process has a directory; the next is told which.
+func TestTwoProcessesOneDirectory(t *testing.T) {
+	n := open(t, preshared)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(exe, "node", "--config", filepath.Join(n.fleet.NodeDir("a"), "node.toml"), "--supervised").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "in use by process") {
+		t.Errorf("a second process on a directory: %v, %q", err, out)
+	}
+	data := content(1, 1000)
+	if _, err := n.store("o", "", data); err != nil {
+		t.Error("the first process is disturbed:", err)
+	}
+	n.wantBack("o", data)
+}
+
+// Bytes that rot on a site's disk under a running node are found, named, routed
+// around and mended.
+func TestRottenShareIsMended(t *testing.T) {
+	n := open(t, preshared)
+	data := content(1, 1<<20)
+	if _, err := n.store("o", "", data); err != nil {
+		t.Fatal(err)
+	}
+	// Two of three are read: with b gone, a must be one of them.
+	n.rot("a")
+	n.kill("b")
+	err := func() error { _, err := n.home.Get(t.Context(), "o", io.Discard, 0, -1); return err }()
+	wantKind(t, err, qsc.Tampered)
+	if err == nil || !strings.Contains(err.Error(), "a") {
+		t.Error("the error does not name the site:", err)
+	}
+	n.mustStart("b")
+	n.linked()
+	n.wantBack("o", data)
+	n.until("the repair", func() bool {
+		o, err := n.home.Stat(t.Context(), "o")
+		return err == nil && o.State == "stored"
+	})
+	n.kill("b")
+	if faults := n.wantBack("o", data); faults["a"] != "" {
+		t.Errorf("after the repair: %v", faults)
+	}
+}
+
+// rot changes a byte in the middle of every segment of a site.
+func (n *network) rot(id qsc.NodeID) {
+	n.t.Helper()
+	files, err := filepath.Glob(filepath.Join(n.fleet.NodeDir(id), "site", "seg-*"))
+	if err != nil || len(files) == 0 {
+		n.t.Fatal("no segments:", err)
+	}
+	for _, path := range files {
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		b := make([]byte, 1)
+		const at = 500_000 // of a share of a million
+		if _, err := f.ReadAt(b, at); err != nil {
+			n.t.Fatal(err)
+		}
+		b[0] ^= 0x55
+		if _, err := f.WriteAt(b, at); err != nil {
+			n.t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			n.t.Fatal(err)
+		}
+	}
+}
+
+// Descriptions that are cut short or damaged are refused with the place.
+func TestDamagedDescriptions(t *testing.T) {
+	n := open(t, preshared)
+	n.stop("a")
+	dir := n.fleet.NodeDir("a")
+	for _, file := range []string{"detour.toml", "node.toml"} {
+		path := filepath.Join(dir, file)
+		good, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, bad := range map[string][]byte{
+			"cut": good[:bytes.LastIndexByte(good, '=')+2], "flipped": bytes.Replace(good, []byte("="), []byte{0}, 1),
+			"unknown key": append([]byte("colour = 3\n"), good...), "empty": nil,
+		} {
+			write(t, path, bad)
+			err := n.start("a")
+			wantKind(t, err, qsc.Invalid)
+			if err != nil && name != "empty" && !strings.Contains(err.Error(), "line") && !strings.Contains(err.Error(), ".toml:") {
+				t.Errorf("%s, %s: no place in: %v", file, name, err)
+			}
+		}
+		write(t, path, good)
+	}
+	n.mustStart("a")
+	n.linked()
+}
+
+// What a frame has used is zero in the rings at both ends once they are closed.
+func TestUsedPadsAreErased(t *testing.T) {
+	n := open(t, preshared)
+	n.life("o", content(1, 500_000))
+	for _, d := range n.net.Nodes {
+		n.stop(d.ID)
+	}
+	looked := 0
+	for _, l := range n.net.Links {
+		for lane := range 4 {
+			for _, u := range n.pads.uses(l.ID, otp.Lane(lane)) {
+				for _, end := range l.Ends {
+					looked++
+					path := filepath.Join(n.fleet.NodeDir(end), "links", string(l.ID), "ledger", "lane"+string(rune('0'+lane))+".pad")
+					if !zeroAt(t, path, u) {
+						t.Fatalf("%s: pad [%d, %d) was used and is still there", path, u.pos, u.end)
+					}
+				}
+			}
+		}
+	}
+	if looked < 50 {
+		t.Fatalf("only %d used pads were looked at", looked)
+	}
+}
+
+func zeroAt(t testing.TB, path string, u use) bool {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, u.end-u.pos)
+	if _, err := f.ReadAt(b, int64(u.pos)); err != nil { // so little was used that no ring has wrapped
+		t.Fatal(err)
+	}
+	return bytes.Count(b, []byte{0}) == len(b)
+}
