@@ -25,10 +25,10 @@ const (
 
 const (
 	chunkHead = 8
-	maxData   = 64 << 10  // bytes of data in one chunk
-	window    = 4 << 20   // bytes in flight in one direction of one stream
-	outLimit  = 512 << 10 // bytes that wait in a session to be sealed
-	maxPipes  = 512       // streams open at once in one session
+	maxData   = 64 << 10 // bytes of data in one chunk
+	window    = 4 << 20  // bytes in flight in one direction of one stream
+	outLimit  = 2 << 20  // bytes that wait in a session to be sealed
+	maxPipes  = 512      // streams open at once in one session
 )
 
 // pipe is one stream's state in its session. All fields are guarded by the
@@ -39,13 +39,14 @@ type pipe struct {
 	change  sync.Cond // anything below has changed
 
 	credit  int // bytes we may still send
+	lent    int // segments of out that are the sender's own memory
 	ended   bool
 	in      [][]byte // received, not yet read: buffers of the chunk pool
 	inHead  int      // bytes of the first that were read
 	inBytes int
 	dst     []byte // what a reader waits to have filled; then in is empty
-	read    int  // bytes read since the last credit was given
-	eof     bool // the peer has ended its side
+	read    int    // bytes read since the last credit was given
+	eof     bool   // the peer has ended its side
 	err     error
 }
 
@@ -55,7 +56,8 @@ func newPipe(s *session, id uint32) *pipe {
 	return p
 }
 
-// write appends head and the concatenation of parts to the stream.
+// write appends head and the concatenation of parts to the stream. It returns
+// once all is sealed, for what is long is sealed from the caller's own memory.
 func (p *pipe) write(head []byte, parts ...[]byte) error {
 	p.session.mu.Lock()
 	defer p.session.mu.Unlock()
@@ -67,7 +69,10 @@ func (p *pipe) write(head []byte, parts ...[]byte) error {
 			return err
 		}
 	}
-	return nil
+	for p.lent > 0 && p.err == nil {
+		p.change.Wait()
+	}
+	return p.err
 }
 
 func (p *pipe) append(b []byte) error {
@@ -76,7 +81,7 @@ func (p *pipe) append(b []byte) error {
 		if err != nil {
 			return err
 		}
-		p.session.put(p.id, chunkData, b[:n])
+		p.session.putData(p, b[:n])
 		p.credit -= n
 		b = b[n:]
 	}
@@ -94,7 +99,7 @@ func (p *pipe) await(n int) (int, error) {
 			return 0, qsc.E("transport.Send", qsc.Invalid, string(s.peer), "request has ended")
 		case p.credit == 0:
 			p.change.Wait()
-		case len(s.out)-s.outHead >= outLimit:
+		case s.outLen >= outLimit:
 			s.crowd[p] = struct{}{}
 			p.change.Wait()
 			delete(s.crowd, p)
@@ -189,6 +194,7 @@ func (p *pipe) resetLocked(err error, tell bool) {
 	}
 	p.err = err
 	delete(s.pipes, p.id)
+	s.takeBack(p)
 	if tell {
 		s.put(p.id, chunkReset, errorRecord(err))
 	}
@@ -200,14 +206,6 @@ func (s *session) release(p *pipe) {
 	if p.ended && p.eof {
 		delete(s.pipes, p.id)
 	}
-}
-
-// put appends one chunk to the bytes that wait to be sealed.
-func (s *session) put(id uint32, kind byte, data []byte) {
-	s.out = append(s.out, byte(id>>24), byte(id>>16), byte(id>>8), byte(id),
-		kind, byte(len(data)>>16), byte(len(data)>>8), byte(len(data)))
-	s.out = append(s.out, data...)
-	s.work.Signal()
 }
 
 func (s *session) putCredit(id uint32, n int) {

@@ -45,10 +45,10 @@ type session struct {
 	pipes map[uint32]*pipe
 	crowd map[*pipe]struct{} // waiting for room in out
 
-	nextID  uint32
-	out     []byte // chunks that wait to be sealed, from outHead on
-	outHead int
-	part    []byte // received bytes of a chunk that is not whole yet
+	nextID uint32
+	out    []segment // chunks that wait to be sealed
+	outLen int       // bytes of them
+	part   []byte    // received bytes of a chunk that is not whole yet
 
 	sendSeq uint64 // number of the next frame
 	kept    []sealed
@@ -86,7 +86,7 @@ func (s *session) fail(err error) {
 	for _, p := range s.pipes {
 		p.resetLocked(err, false)
 	}
-	s.kept, s.out, s.keptLen, s.outHead = nil, nil, 0, 0
+	s.kept, s.out, s.keptLen, s.outLen = nil, nil, 0, 0
 	close(s.done)
 	s.work.Broadcast()
 }
@@ -144,7 +144,7 @@ func (c *carrier) next() (n int, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		pending := len(c.out) - c.outHead
+		pending := c.outLen
 		switch {
 		case c.closed || c.err != nil:
 			return 0, false
@@ -167,12 +167,9 @@ func (c *carrier) fill(body []byte) (seq uint64, n int) {
 	binary.BigEndian.PutUint64(body, c.sendSeq)
 	binary.BigEndian.PutUint64(body[8:], c.recvSeq)
 	c.unacked = 0
-	n = copy(body[bodyHead:], c.out[c.outHead:])
+	n = c.drain(body[bodyHead:])
 	binary.BigEndian.PutUint32(body[16:], uint32(n))
 	clear(body[bodyHead+n:])
-	if c.outHead += n; c.outHead == len(c.out) {
-		c.out, c.outHead = c.out[:0], 0
-	}
 	for p := range c.crowd {
 		p.change.Broadcast()
 	}
