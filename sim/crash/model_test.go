@@ -3,6 +3,7 @@ package crash
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -56,12 +57,7 @@ func (m *model) doubt(name string, v version) {
 
 // mayBeAbsent reports whether there need be no such object.
 func (m *model) mayBeAbsent(name string) bool {
-	for _, v := range m.get(name) {
-		if v == (version{}) {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(m.get(name), (version{}))
 }
 
 func (m *model) mayBeThere(name string) bool {

@@ -18,6 +18,7 @@ import (
 type world struct {
 	*network
 	seed  uint64
+	which uint64 // of the networks that share the seed
 	model *model
 
 	mu    sync.Mutex
@@ -65,7 +66,7 @@ type fault struct {
 }
 
 func (w *world) plan(i int) plan {
-	r := rand.New(rand.NewPCG(w.seed, uint64(i)))
+	r := rand.New(rand.NewPCG(w.seed, w.which<<32|uint64(i)))
 	var p plan
 	for _, k := range r.Perm(names)[:2+r.IntN(3)] {
 		p.ops = append(p.ops, planOp(r, fmt.Sprintf("ward-%d/patient.cram", k)))
