@@ -10,4 +10,5 @@
 //	QSC_SEED=7   the crash loop's plan again
 //	QSC_LONG=1   1,000 rounds instead of 50
 //	QSC_LOG=1    every step of the plan on standard error
+//	QSC_KEEP=1   the directories of what failed, with the stacks of nodes that hung
 package crash

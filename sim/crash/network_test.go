@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -212,6 +213,15 @@ func (n *network) mustStart(id qsc.NodeID) {
 // linked waits until every link whose nodes run is up at both ends.
 func (n *network) linked() {
 	n.t.Helper()
+	for _, d := range n.net.Nodes { // a kill may have shut the taps of what was started just then
+		for _, p := range n.tapsOf(d.ID) {
+			if n.fleet.PID(d.ID) != 0 {
+				if err := p.open(); err != nil {
+					n.t.Fatal(err)
+				}
+			}
+		}
+	}
 	n.await("links", func(l admin.Link) bool { return l.Up })
 }
 
@@ -220,7 +230,18 @@ func (n *network) await(what string, good func(admin.Link) bool) {
 	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
 	defer cancel()
 	if bad := n.fleet.Await(ctx, good); len(bad) > 0 {
+		n.dump()
 		n.t.Fatalf("%s: never came for %v: %s", what, bad, n.tell())
+	}
+}
+
+// dump has every node end with its stacks in its log, where the directory is kept.
+func (n *network) dump() {
+	for _, d := range n.net.Nodes {
+		if pid := n.fleet.PID(d.ID); pid != 0 && os.Getenv("QSC_KEEP") != "" {
+			n.t.Log(n.tell())
+			_ = syscall.Kill(pid, syscall.SIGQUIT)
+		}
 	}
 }
 
