@@ -159,6 +159,9 @@ func (e *Endpoint) Call(ctx context.Context, peer qsc.NodeID, m Method, head []b
 	if len(head) > MaxHead {
 		return nil, qsc.E("transport.Call", qsc.Invalid, string(peer), "request head of %d bytes is over the limit of %d", len(head), MaxHead)
 	}
+	if ctx.Err() != nil {
+		return nil, contextError(ctx, peer)
+	}
 	s, err := e.sessionTo(ctx, peer)
 	if err != nil {
 		return nil, err

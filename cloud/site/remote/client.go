@@ -64,16 +64,22 @@ func encodeRef(w *wire.Writer, r cloud.Ref) *wire.Writer { return w.Raw(r.Object
 
 // Create implements cloud.Site.
 func (s *Site) Create(ctx context.Context, ref cloud.Ref) (cloud.PieceWriter, error) {
+	if err := ref.Check("remote.Create"); err != nil {
+		return nil, err
+	}
 	st, err := s.call(ctx, transport.SiteCreate, encodeRef(&wire.Writer{}, ref).B)
 	if err != nil {
 		return nil, err
 	}
-	return &writer{st}, nil
+	return &writer{st: st}, nil
 }
 
 // writer sends pieces, then the metadata piece behind a mark, then waits for
 // the receipt.
-type writer struct{ st *transport.Stream }
+type writer struct {
+	st    *transport.Stream
+	ended bool // committed or aborted
+}
 
 // What a message of SiteCreate holds, in its first byte.
 const (
@@ -81,9 +87,26 @@ const (
 	msgCommit = 2
 )
 
-func (w *writer) Write(piece []byte) error { return w.st.Send([]byte{msgPiece}, piece) }
+// Write implements cloud.PieceWriter. A malformed piece is refused on this side.
+func (w *writer) Write(piece []byte) error {
+	if err := w.open("remote.Write"); err != nil {
+		return err
+	}
+	if err := cloud.CheckPiece("remote.Write", piece); err != nil {
+		return err
+	}
+	return w.st.Send([]byte{msgPiece}, piece)
+}
 
+// Commit implements cloud.PieceWriter.
 func (w *writer) Commit(meta []byte) error {
+	if err := w.open("remote.Commit"); err != nil {
+		return err
+	}
+	if err := cloud.CheckMeta("remote.Commit", meta); err != nil {
+		return err
+	}
+	w.ended = true
 	defer w.st.Close()
 	if err := w.st.Send([]byte{msgCommit}, meta); err != nil {
 		return err
@@ -95,7 +118,18 @@ func (w *writer) Commit(meta []byte) error {
 	return unexpected(err)
 }
 
-func (w *writer) Abort() error { return w.st.Close() }
+// Abort implements cloud.PieceWriter.
+func (w *writer) Abort() error {
+	w.ended = true
+	return w.st.Close()
+}
+
+func (w *writer) open(op string) error {
+	if w.ended {
+		return qsc.E(op, qsc.Invalid, string(w.st.Peer()), "the share was committed or given up before")
+	}
+	return nil
+}
 
 // Open implements cloud.Site.
 func (s *Site) Open(ctx context.Context, ref cloud.Ref, first, count uint32) (cloud.PieceReader, error) {
@@ -136,6 +170,10 @@ func (s *Site) Stat(ctx context.Context, ref cloud.Ref) (cloud.ShareInfo, error)
 
 // List implements cloud.Site.
 func (s *Site) List(ctx context.Context, after cloud.Ref, limit int) ([]cloud.ShareInfo, error) {
+	limit, err := cloud.Page("remote.List", limit)
+	if err != nil {
+		return nil, err
+	}
 	st, err := s.call(ctx, transport.SiteList, encodeRef(&wire.Writer{}, after).U32(uint32(limit)).B)
 	if err != nil {
 		return nil, err
