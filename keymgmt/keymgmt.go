@@ -143,7 +143,7 @@ type Range struct{ First, Last uint64 }
 // LaneMarks is the state of one lane at one end.
 type LaneMarks struct {
 	Floor  uint64  // pad position below which nothing is served any more
-	Pos    uint64  // sender: position of the next pad, ≥ Floor; receiver: as Floor
+	Pos    uint64  // sender: position of the next pad, ≥ Floor; receiver: end of the last pad it really received
 	Next   uint64  // block index below which every block was received or is lost
 	Blocks []Range // blocks present at or above the floor, rising; at most MaxRanges
 	More   bool    // there were more ranges: blocks above the last are not spoken of

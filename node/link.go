@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/cloud/vault"
@@ -11,6 +12,10 @@ import (
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/transport"
 )
+
+// blockWait is how long a frame may wait for its key block: as long as this end
+// may need to burn and erase what stands in the block's place.
+const blockWait = 10 * time.Second
 
 // linkEnd is this node's end of one link.
 type linkEnd struct {
@@ -47,6 +52,7 @@ func (n *Node) openLink(l Link) error {
 	}
 	led, err := ledger.Open(ledger.Config{
 		FS: fs, Link: l.ID, Ends: l.Ends, End: e.end, Block: l.Block, Pad: l.Pad, Source: source, Logger: n.log,
+		Wait: blockWait,
 	})
 	if err != nil {
 		return err

@@ -116,10 +116,10 @@ func (e *Endpoint) welcome(conn net.Conn, greeted func()) {
 	}
 	l := e.listening(id)
 	if l == nil {
-		_ = answerPreface(conn, qsc.NotFound)
+		_ = answerPreface(conn, qsc.NotFound, nil)
 		return
 	}
-	if err := answerPreface(conn, qsc.Other); err != nil {
+	if err := answerPreface(conn, qsc.Other, l); err != nil {
 		return
 	}
 	if err := l.accept(e.ctx, conn, greeted); grave(err) && e.ctx.Err() == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"io"
 	"net"
 	"time"
@@ -17,7 +18,12 @@ import (
 // A connection begins with a preface in clear, so that a port scan costs no key:
 //
 //	end A → B   "QSC1", link name (16-bit length, bytes)
-//	end B → A   "QSC1", 1 byte: 0 go on, otherwise a qsc.Kind
+//	end B → A   "QSC1", 1 byte: 0 go on, otherwise a qsc.Kind; 8 bytes: where the
+//	            last handshake slot ended that B received from A
+//
+// A does not go on where B has seen slots beyond its own: its ledger is then an
+// old copy, and its slots have served. (A forged answer only keeps A from going
+// on while the forger is there.)
 //
 // Then each end sends one hello under one control slot, A first. A slot serves
 // once in its life, durably, so a hello cannot be replayed.
@@ -124,13 +130,14 @@ func (l *link) recvHello(ctx context.Context, conn io.Reader) (hello, error) {
 }
 
 // greet is A's half of the preface.
-func greet(conn net.Conn, id qsc.LinkID) error {
+func (l *link) greet(conn net.Conn) error {
+	id := l.cfg.ID
 	w := wire.Writer{}
 	w.Raw([]byte(preface)).Text(string(id))
 	if _, err := conn.Write(w.B); err != nil {
 		return err
 	}
-	var answer [len(preface) + 1]byte
+	var answer [len(preface) + 9]byte
 	if _, err := io.ReadFull(conn, answer[:]); err != nil {
 		return err
 	}
@@ -139,6 +146,10 @@ func greet(conn net.Conn, id qsc.LinkID) error {
 	}
 	if k := qsc.Kind(answer[len(preface)]); k != 0 {
 		return qsc.E("transport.Dial", k, string(id), "the peer refuses the link: its network description or its state differs")
+	}
+	seen := binary.BigEndian.Uint64(answer[len(preface)+1:])
+	if next := l.cfg.Ledger.Marks().Lanes[keymgmt.SendControl(0)].Pos; seen > next {
+		return qsc.E("transport.Dial", qsc.Conflict, string(id), "the peer has seen later handshakes than this node's key ledger knows of: the ledger is a restored copy, and its pads may have served; give both ends of the link a new ledger")
 	}
 	return nil
 }
@@ -158,8 +169,15 @@ func readPreface(conn io.Reader) (qsc.LinkID, error) {
 	return qsc.LinkID(name), err
 }
 
-func answerPreface(conn io.Writer, k qsc.Kind) error {
-	_, err := conn.Write(append([]byte(preface), byte(k)))
+// answerPreface is the second part of B's half; l is nil where it refuses.
+func answerPreface(conn io.Writer, k qsc.Kind, l *link) error {
+	w := wire.Writer{}
+	w.Raw([]byte(preface)).U8(uint8(k))
+	seen := uint64(0)
+	if l != nil {
+		seen = l.cfg.Ledger.Marks().Lanes[keymgmt.RecvControl(1)].Pos
+	}
+	_, err := conn.Write(w.U64(seen).B)
 	return err
 }
 

@@ -131,7 +131,9 @@ func (l *link) dialOnce(ctx context.Context) (carried bool, err error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	_ = conn.SetDeadline(time.Now().Add(handshakeMax))
-	s, peer, err := l.greetPeer(ctx, conn)
+	hctx, cancel := context.WithTimeout(ctx, handshakeMax)
+	defer cancel()
+	s, peer, err := l.greetPeer(hctx, conn)
 	if err != nil {
 		return false, err
 	}
@@ -141,7 +143,7 @@ func (l *link) dialOnce(ctx context.Context) (carried bool, err error) {
 
 // greetPeer is A's half of the handshake; it returns the session to carry.
 func (l *link) greetPeer(ctx context.Context, conn net.Conn) (*session, hello, error) {
-	if err := greet(conn, l.cfg.ID); err != nil {
+	if err := l.greet(conn); err != nil {
 		return nil, hello{}, err
 	}
 	old, _, _ := l.current()

@@ -116,6 +116,9 @@ func (l *memLedger) Marks() keymgmt.Marks {
 	for i := range m.Lanes {
 		m.Lanes[i].Floor = max(l.next[i], l.seen[i].Floor())
 		m.Lanes[i].Pos = m.Lanes[i].Floor
+		if otp.Lane(i) == keymgmt.RecvData(l.end) || otp.Lane(i) == keymgmt.RecvControl(l.end) {
+			m.Lanes[i].Pos = l.seen[i].Next()
+		}
 	}
 	return m
 }

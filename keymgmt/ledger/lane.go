@@ -135,6 +135,18 @@ func (n *lane) raise(floor uint64) {
 	_ = n.moved(func() error { n.win.Raise(floor); return nil })
 }
 
+// dropTail burns what a receiving control lane has at the end of a block when it
+// is too short for a slot: nothing will ever come under it, and it would keep the
+// block's place from a later block.
+func (n *lane) dropTail() {
+	if n.win == nil || !control(n.id) {
+		return
+	}
+	if f := n.floor(); f%n.u != 0 && n.u-f%n.u < keymgmt.SlotSize {
+		n.raise(f - f%n.u + n.u)
+	}
+}
+
 // consume adds a stretch to a receiver's window. Gaps that are given up for it
 // are burnt. An error changes nothing.
 func (n *lane) consume(from, to uint64) error {

@@ -46,6 +46,7 @@ func (l *Ledger) load() error {
 			return err
 		}
 		l.lanes[id] = restore(otp.Lane(id), sends(otp.Lane(id), l.cfg.End), l.u, r, slots[id], rec)
+		l.lanes[id].dropTail()
 		l.class |= l.lanes[id].weakest()
 	}
 	return l.wrap("ledger.Open", l.sweep(everyLane))

@@ -93,6 +93,7 @@ func (l *Ledger) consume(op string, n *lane, from, size uint64) (bool, error) {
 	}
 	n.seen = max(n.seen, to)
 	n.open[from] = n.spend(from, size)
+	n.dropTail()
 	return true, nil
 }
 

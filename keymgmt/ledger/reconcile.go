@@ -22,6 +22,9 @@ func (l *Ledger) Marks() keymgmt.Marks {
 
 func (n *lane) marks() keymgmt.LaneMarks {
 	m := keymgmt.LaneMarks{Floor: n.floor(), Pos: n.floor(), Next: n.nextIndex}
+	if n.win != nil {
+		m.Pos = n.seen
+	}
 	var have []uint64
 	for s := range n.slot {
 		if b := &n.slot[s]; b.state == present && (b.index+1)*n.u > m.Floor {
@@ -53,9 +56,9 @@ func (l *Ledger) Reconcile(peer keymgmt.Marks) error {
 	}
 	l.fillMu.Lock()
 	defer l.fillMu.Unlock()
-	stale := false
+	var stale error
 	err := l.commit(func(seq uint64) bool {
-		if stale = l.restored(peer); stale || l.closed {
+		if stale = l.restored(op, peer); stale != nil || l.closed {
 			return false
 		}
 		for i, n := range l.lanes {
@@ -63,8 +66,8 @@ func (l *Ledger) Reconcile(peer keymgmt.Marks) error {
 		}
 		return l.differs()
 	})
-	if stale {
-		return qsc.E(op, qsc.Conflict, string(l.cfg.Link), "the peer's key ledger is older than what this end received from it, a restored copy: provision the link anew with \"qsc link provision %s\"", l.cfg.Link)
+	if stale != nil {
+		return stale
 	}
 	return l.wrap(op, err)
 }
@@ -88,15 +91,23 @@ func (l *Ledger) checkMarks(op string, peer keymgmt.Marks) error {
 	return nil
 }
 
-// restored reports whether the peer is about to send from positions that it
-// has used before. A Pos below the Floor says nothing. mu is held.
-func (l *Ledger) restored(peer keymgmt.Marks) bool {
+// restored refuses when one of the two ends is about to send from positions that
+// it has used before: the other has received beyond them. A sender's Pos below
+// its Floor says nothing. mu is held.
+func (l *Ledger) restored(op string, peer keymgmt.Marks) error {
 	for i, n := range l.lanes {
-		if m := peer.Lanes[i]; n.win != nil && m.Pos >= m.Floor && m.Pos < n.seen {
-			return true
+		m, whose := peer.Lanes[i], ""
+		switch {
+		case n.win != nil && m.Pos >= m.Floor && m.Pos < n.seen:
+			whose = "the peer's"
+		case n.win == nil && m.Pos > n.next:
+			whose = "this node's"
+		default:
+			continue
 		}
+		return qsc.E(op, qsc.Conflict, string(l.cfg.Link), "%s key ledger is older than what the other end received from it, a restored copy: its pads may have served; give both ends of the link a new ledger", whose)
 	}
-	return false
+	return nil
 }
 
 // reconcile burns what only one end has. Blocks the peer may still receive are
@@ -111,6 +122,7 @@ func (n *lane) reconcile(m keymgmt.LaneMarks, seq uint64) {
 		n.skip(m.Floor)
 	} else {
 		n.raise(m.Floor)
+		n.dropTail()
 		first = (max(m.Pos, m.Floor) + n.u - 1) / n.u
 	}
 	for s := range n.slot {
