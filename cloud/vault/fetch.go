@@ -11,7 +11,7 @@ import (
 
 const (
 	ahead     = 4                // chunks fetched ahead of each site
-	stallTime = 10 * time.Second // a site that gives nothing so long is left, unless it waits for key
+	stallTime = 10 * time.Second // a site that stands still so long is left, unless it waits for key
 )
 
 // fetching reads one site's pieces ahead of their use.
@@ -74,7 +74,7 @@ func (f *fetching) next(ctx context.Context, v *Vault) *fetched {
 		return x
 	default:
 	}
-	t := time.NewTicker(stallTime)
+	t := time.NewTicker(v.stall)
 	defer t.Stop()
 	for {
 		select {
@@ -84,7 +84,7 @@ func (f *fetching) next(ctx context.Context, v *Vault) *fetched {
 			return &fetched{from: f, err: context.Cause(ctx)}
 		case <-t.C:
 			if v.sites[f.pl.Site].Budget().Stall == "" {
-				return &fetched{from: f, err: qsc.E("vault.fetch", qsc.Unreachable, string(f.pl.Site), "the site has sent nothing for %v", stallTime)}
+				return &fetched{from: f, err: qsc.E("vault.fetch", qsc.Unreachable, string(f.pl.Site), "the site has sent nothing for %v", v.stall)}
 			}
 		}
 	}

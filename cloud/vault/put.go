@@ -48,6 +48,8 @@ type sending struct {
 	dead  atomic.Bool
 	err   error // set before dead
 	w     cloud.PieceWriter
+	give  context.CancelCauseFunc // ends this site's part
+	since atomic.Int64            // when the call now under way began, in ns of a clock; 0: none
 }
 
 // batch is one chunk's pieces; it is recycled when every site has let go of it.
@@ -173,6 +175,11 @@ func (p *putting) transfer(ctx context.Context, r io.Reader) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p.open(ctx)
+	wctx, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { p.watchSites(wctx) })
+	defer watch.Wait()
+	defer stop()
 	var wg sync.WaitGroup
 	for _, s := range p.sends {
 		wg.Go(func() { s.run(p) })
@@ -204,15 +211,50 @@ func (p *putting) open(ctx context.Context) {
 	var wg sync.WaitGroup
 	for i, pl := range p.rec.Placements {
 		s := &sending{site: p.v.sites[pl.Site].Site, queue: make(chan *batch, depth), rank: i}
+		sctx, give := context.WithCancelCause(ctx)
+		s.give = give
 		p.sends = append(p.sends, s)
 		wg.Go(func() {
-			var err error
-			if s.w, err = s.site.Create(ctx, p.rec.Ref); err != nil {
-				s.fail(err)
-			}
+			s.call(func() (err error) { s.w, err = s.site.Create(sctx, p.rec.Ref); return err })
 		})
 	}
 	wg.Wait()
+}
+
+// call does one thing at the site, watched by watchSites.
+func (s *sending) call(fn func() error) {
+	s.since.Store(int64(time.Since(started)) + 1)
+	err := fn()
+	s.since.Store(0)
+	if err != nil {
+		s.fail(err)
+	}
+}
+
+// started is the beginning of a clock that no one sets.
+var started = time.Now()
+
+// watchSites gives up sites that stand still though they have key, so that one
+// that hangs holds up nobody.
+func (p *putting) watchSites(ctx context.Context) {
+	t := time.NewTicker(p.v.stall / 10)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		for _, s := range p.sends {
+			since := s.since.Load()
+			if since == 0 || time.Since(started)-time.Duration(since) < p.v.stall {
+				continue
+			}
+			if p.v.sites[s.site.ID()].Budget().Stall == "" {
+				s.give(qsc.E("vault.Put", qsc.Unreachable, string(s.site.ID()), "the site has taken nothing for %v", p.v.stall))
+			}
+		}
+	}
 }
 
 func (s *sending) fail(err error) {
@@ -225,9 +267,7 @@ func (s *sending) fail(err error) {
 func (s *sending) run(p *putting) {
 	for b := range s.queue {
 		if !s.dead.Load() {
-			if err := s.w.Write(b.pieces[s.rank]); err != nil {
-				s.fail(err)
-			}
+			s.call(func() error { return s.w.Write(b.pieces[s.rank]) })
 		}
 		p.letGo(b)
 	}
@@ -366,11 +406,7 @@ func (p *putting) commit(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, s := range p.sends {
 		if !s.dead.Load() {
-			wg.Go(func() {
-				if err := s.w.Commit(metas[s.rank]); err != nil {
-					s.fail(err)
-				}
-			})
+			wg.Go(func() { s.call(func() error { return s.w.Commit(metas[s.rank]) }) })
 		}
 	}
 	if p.v.cfg.Settle != nil {
@@ -397,6 +433,7 @@ func (p *putting) commit(ctx context.Context) error {
 
 func (p *putting) abort() {
 	for _, s := range p.sends {
+		s.give(nil)
 		if s.w != nil {
 			_ = s.w.Abort() // what stays behind is swept with the doomed record
 		}

@@ -21,6 +21,7 @@ type fakeSite struct {
 	served  int
 	twist   func(chunk int, piece []byte) // applied to what is served
 	lostAck bool                          // commits, then says it is unreachable
+	hang    bool                          // takes no piece until the caller gives up
 }
 
 type fakeShare struct {
@@ -49,16 +50,17 @@ func (s *fakeSite) set(fn func(*fakeSite)) {
 	fn(s)
 }
 
-func (s *fakeSite) Create(_ context.Context, ref cloud.Ref) (cloud.PieceWriter, error) {
+func (s *fakeSite) Create(ctx context.Context, ref cloud.Ref) (cloud.PieceWriter, error) {
 	leave, err := s.enter()
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	return &fakeWriter{s, ref, &fakeShare{}}, nil
+	return &fakeWriter{ctx, s, ref, &fakeShare{}}, nil
 }
 
 type fakeWriter struct {
+	ctx   context.Context
 	s     *fakeSite
 	ref   cloud.Ref
 	share *fakeShare
@@ -68,6 +70,11 @@ func (w *fakeWriter) Write(p []byte) error {
 	leave, err := w.s.enter()
 	if err != nil {
 		return err
+	}
+	if w.s.hang {
+		leave()
+		<-w.ctx.Done()
+		return context.Cause(w.ctx)
 	}
 	defer leave()
 	if w.s.full > 0 && len(w.share.pieces) >= w.s.full {

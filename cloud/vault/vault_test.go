@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/cloud"
@@ -368,4 +369,24 @@ func TestRecover(t *testing.T) {
 		t.Error("the share of the lost put is still there")
 	}
 	b.wantBack("o", noise(100))
+}
+
+// A site that hangs is given up: within the quorum the put goes on without it,
+// else it ends with a clear error.
+func TestHangingSite(t *testing.T) {
+	for _, w := range []int{2, 3} {
+		b := newBench(t, 2, 3, w, 3)
+		b.stall = 50 * time.Millisecond
+		b.sites[1].set(func(s *fakeSite) { s.hang = true })
+		data := noise(40 * testChunk)
+		rep, err := b.Put(t.Context(), "o", bytes.NewReader(data), cloud.PutOptions{Size: -1})
+		if w == 3 {
+			wantKind(t, err, qsc.Insufficient)
+			continue
+		}
+		if err != nil || len(rep.Faults) != 1 || rep.Faults[0].Site != "site-b" || !rep.Record.Degraded() {
+			t.Fatalf("%+v, %v", rep.Faults, err)
+		}
+		b.wantBack("o", data)
+	}
 }
