@@ -124,6 +124,7 @@ func (e *Endpoint) welcome(conn net.Conn, greeted func()) {
 	}
 	if err := l.accept(e.ctx, conn, greeted); grave(err) && e.ctx.Err() == nil {
 		l.log.Warn("connection refused", "err", err)
+		l.blame(err)
 	}
 }
 

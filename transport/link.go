@@ -67,6 +67,13 @@ func (l *link) publish(s *session, why error) {
 	l.change = make(chan struct{})
 }
 
+// blame notes why a link that is down stays so.
+func (l *link) blame(err error) {
+	if s, _, _ := l.current(); s == nil {
+		l.publish(nil, err)
+	}
+}
+
 func (l *link) current() (*session, <-chan struct{}, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -60,6 +60,12 @@ func TestSiteStandsStill(t *testing.T) {
 	for _, id := range []qsc.NodeID{"a", "b"} {
 		n.still(id, func() { left += len(n.wantBack("before", data)) })
 	}
+	n.still("c", func() {
+		rep, err := n.store("meanwhile", "two", data)
+		if err != nil || rep.Object.State != "degraded" || len(rep.Faults) != 1 || rep.Faults[0].Site != "c" {
+			t.Errorf("a put while one of three sites stands still: %+v, %v", rep.Faults, err)
+		}
+	})
 	if left == 0 {
 		t.Error("no get has named the site that stood still")
 	}
@@ -221,3 +227,50 @@ func zeroAt(t testing.TB, path string, u use) bool {
 	}
 	return bytes.Count(b, []byte{0}) == len(b)
 }
+
+// A node whose directory is an old copy must not use the pads that it used
+// since: its links refuse.
+func TestRestoredBackupIsRefused(t *testing.T) {
+	for _, id := range []qsc.NodeID{"a", "c", home} { // a listens, c dials, home does both
+		t.Run(string(id), func(t *testing.T) {
+			t.Parallel()
+			n := open(t, preshared)
+			data := content(1, 200_000)
+			if _, err := n.store("early", "", data); err != nil {
+				t.Fatal(err)
+			}
+			n.stop(id)
+			old := filepath.Join(n.dir, "backup")
+			copyDir(t, n.fleet.NodeDir(id), old)
+			n.mustStart(id)
+			n.linked()
+			n.life("late", data)
+			n.wantBack("early", data)
+			n.stop(id)
+			if err := os.RemoveAll(n.fleet.NodeDir(id)); err != nil {
+				t.Fatal(err)
+			}
+			copyDir(t, old, n.fleet.NodeDir(id))
+			n.mustStart(id)
+			n.until("the refusal", func() bool {
+				s, err := admin.NewClient(n.fleet.NodeDir(id)).Status(t.Context())
+				for _, l := range s.Links {
+					if l.Up || l.Why == "" {
+						return false
+					}
+				}
+				return err == nil
+			})
+			t.Log(n.status(id).Alarms)
+			n.oracles()
+		})
+	}
+}
+
+func copyDir(t testing.TB, from, to string) {
+	t.Helper()
+	if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+}
+

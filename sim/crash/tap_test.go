@@ -237,10 +237,10 @@ func (s *scanner) step() bool {
 }
 
 // preface returns the length of what comes before the first frame, 0 while it
-// cannot be told. "QSC1", then the link's name or a byte.
+// cannot be told. "QSC1", then the link's name or a byte and a position.
 func (s *scanner) preface() int {
 	if !s.up {
-		return 5
+		return 13
 	}
 	if len(s.buf) < 6 {
 		return 0
