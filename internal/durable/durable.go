@@ -81,6 +81,9 @@ type File interface {
 type Mapping interface {
 	// Bytes returns the memory itself. It must not be touched after Unmap.
 	Bytes() []byte
+	// Fetch says that n bytes at off will be used soon: they may be read from the
+	// disk meanwhile. It waits for nothing and promises nothing.
+	Fetch(off, n int64)
 	// Sync makes n bytes at off of the mapping durable.
 	Sync(off, n int64) error
 	// Unmap ends the mapping. A second call does nothing.

@@ -101,6 +101,14 @@ type mapping struct {
 
 func (m *mapping) Bytes() []byte { return m.all }
 
+func (m *mapping) Fetch(off, n int64) {
+	first := off &^ int64(os.Getpagesize()-1)
+	if off < 0 || n <= 0 || n > int64(len(m.all))-off {
+		return
+	}
+	_ = unix.Madvise(m.all[first:off+n], unix.MADV_WILLNEED) // only a hint
+}
+
 func (m *mapping) Sync(off, n int64) error {
 	if off < 0 || n < 0 || n > int64(len(m.all))-off {
 		return qsc.E("durable.Msync", qsc.Invalid, "", "%s: range %d+%d lies outside the mapping", m.name, off, n)

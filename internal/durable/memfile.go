@@ -111,6 +111,8 @@ type memMapping struct {
 func (m *memMapping) Bytes() []byte { return m.b }
 
 // Sync keeps exactly the range, not its whole pages: the least a system does.
+func (m *memMapping) Fetch(int64, int64) {}
+
 func (m *memMapping) Sync(off, n int64) error {
 	m.f.d.mu.Lock()
 	defer m.f.d.mu.Unlock()

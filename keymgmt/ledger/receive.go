@@ -28,6 +28,7 @@ func (l *Ledger) View(ctx context.Context, h otp.Header) (otp.Pad, error) {
 		if here {
 			pad := otp.NewPad(n.id, l.cfg.Epoch, from, n.at(from / n.u).guard[:], n.ring.at(from, end), func() { l.erasedView(n, from, to) })
 			l.mu.Unlock()
+			n.ring.fetch(end)
 			return pad, nil
 		}
 		if n.waitingToErase() {

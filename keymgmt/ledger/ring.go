@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"runtime"
+	"sync/atomic"
 
 	"github.com/quantum-secure-cloud/qsc/internal/durable"
 )
@@ -16,6 +17,8 @@ type ring struct {
 	m    durable.Mapping
 	b    []byte
 	size uint64
+
+	fetched atomic.Uint64 // position up to which pads are on their way from the disk
 }
 
 func newRing(m durable.Mapping) *ring {
@@ -28,6 +31,29 @@ func newRing(m durable.Mapping) *ring {
 func (r *ring) at(from, to uint64) []byte {
 	off := from % r.size
 	return r.b[off : off+to-from : off+to-from]
+}
+
+// fetchAhead is how far pads are read from the disk before they are asked for.
+// They were written long ago: without it every megabyte waits for the disk.
+const fetchAhead = 8 << 20
+
+// fetch has what follows a pad that ends at pos read meanwhile.
+func (r *ring) fetch(pos uint64) {
+	done := r.fetched.Load()
+	if pos+fetchAhead/2 <= done && done <= pos+fetchAhead {
+		return
+	}
+	if !r.fetched.CompareAndSwap(done, pos+fetchAhead) {
+		return
+	}
+	from := pos
+	if done > pos && done < pos+fetchAhead {
+		from = done
+	}
+	_ = r.pieces(from, min(pos+fetchAhead, from+r.size), func(a, b uint64) error {
+		r.m.Fetch(int64(a%r.size), int64(b-a))
+		return nil
+	})
 }
 
 // toWrap returns how many bytes from pos on are contiguous.

@@ -27,6 +27,7 @@ func (l *Ledger) Reserve(ctx context.Context, use keymgmt.Use, lo, hi int) (otp.
 		pad, pos, size, err := l.take(n, uint64(lo), uint64(hi))
 		switch {
 		case err != nil || pad.Len() > 0:
+			n.ring.fetch(pos + size)
 			return pad, err
 		case size > 0:
 			err = l.markUpTo(n, pos, size)
