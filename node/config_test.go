@@ -27,12 +27,12 @@ func TestConfigFaults(t *testing.T) {
 		t.Error("no file:", err)
 	}
 	for text, want := range map[string]string{
-		"node = 7\nnetwork = \"x\"":                "line 1",
+		"node = 7\nnetwork = \"x\"":                 "line 1",
 		"node = \"a\"\nnetwork = \"x\"\ncolour = 1": "line 3",
-		"node = \"a\"":                             "required",
-		"node = ":                                  "line 1",
-		"\x00\xff":                                 "line 1",
-		strings.Repeat("#", maxConfig+1):           "no node's file",
+		"node = \"a\"":                              "required",
+		"node = ":                                   "line 1",
+		"\x00\xff":                                  "line 1",
+		strings.Repeat("#", maxConfig+1):            "no node's file",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

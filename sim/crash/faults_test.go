@@ -273,4 +273,3 @@ func copyDir(t testing.TB, from, to string) {
 		t.Fatal(err, string(out))
 	}
 }
-
