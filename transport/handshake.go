@@ -149,7 +149,7 @@ func (l *link) greet(conn net.Conn) error {
 	}
 	seen := binary.BigEndian.Uint64(answer[len(preface)+1:])
 	if next := l.cfg.Ledger.Marks().Lanes[keymgmt.SendControl(0)].Pos; seen > next {
-		return qsc.E("transport.Dial", qsc.Conflict, string(id), "the peer has seen later handshakes than this node's key ledger knows of: the ledger is a restored copy, and its pads may have served; give both ends of the link a new ledger")
+		return qsc.E("transport.Dial", qsc.Conflict, string(id), "the peer has seen later handshakes than this node's key ledger knows of: the ledger is a restored copy, and its pads may have served: stop both nodes, remove links/%s below both their directories, and start anew", id)
 	}
 	return nil
 }

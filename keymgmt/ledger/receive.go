@@ -127,7 +127,7 @@ func (l *Ledger) lookup(op string, n *lane, from, to uint64) (bool, error) {
 	}
 	if err := n.win.Check(from, int(to-from)); err != nil {
 		if control(n.id) {
-			return false, qsc.E(op, qsc.Conflict, string(l.cfg.Link), "a handshake that was used before: a replay, or the peer's key ledger is an old copy (then give the link a new epoch: \"qsc link provision %s\" at both ends): %w", l.cfg.Link, err)
+			return false, qsc.E(op, qsc.Conflict, string(l.cfg.Link), "a handshake that was used before: a replay, or the peer's key ledger is an old copy (then stop both nodes, remove links/%s below both their directories, and start anew): %w", l.cfg.Link, err)
 		}
 		return false, l.wrap(op, err)
 	}

@@ -105,7 +105,7 @@ func (l *Ledger) restored(op string, peer keymgmt.Marks) error {
 		default:
 			continue
 		}
-		return qsc.E(op, qsc.Conflict, string(l.cfg.Link), "%s key ledger is older than what the other end received from it, a restored copy: its pads may have served; give both ends of the link a new ledger", whose)
+		return qsc.E(op, qsc.Conflict, string(l.cfg.Link), "%s key ledger is older than what the other end received from it, a restored copy: its pads may have served: stop both nodes, remove links/%s below both their directories, and start anew", whose, l.cfg.Link)
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func readCounter(d durable.FS) (uint64, error) {
 		return 0, err
 	}
 	if binary.BigEndian.Uint32(b[8:]) != crc32.Checksum(b[:8], castagnoli) {
-		return 0, qsc.E("preshared.Provision", qsc.Corrupt, "", "the counter of given-out blocks is damaged: no block may be made under a number that may have served; provision the link under a new epoch")
+		return 0, qsc.E("preshared.Provision", qsc.Corrupt, "", "the counter of given-out blocks is damaged: no block may be made under a number that may have served; stop both nodes, remove the link's directory (links/…) at both, and start anew")
 	}
 	return binary.BigEndian.Uint64(b), nil
 }
