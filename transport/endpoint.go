@@ -241,6 +241,11 @@ func (l *link) status() LinkStatus {
 		st.Waiting = s.waiting
 		s.mu.Unlock()
 	}
-	st.Waiting = st.Waiting || l.cfg.Ledger.Status().Exhausted
+	if l.cfg.Ledger.Status().Exhausted {
+		st.Waiting = true
+		if !st.Up {
+			st.Why = "waiting for key for the handshake"
+		}
+	}
 	return st
 }
