@@ -29,8 +29,9 @@ const (
 	dialTimeout = 5 * time.Second
 	firstRetry  = 50 * time.Millisecond
 	lastRetry   = time.Second
-	dryRetry    = 5 * time.Second  // no control slot is left
-	badRetry    = 30 * time.Second // after a refusal or a bad tag: spare the slots
+	// After a refusal or a bad tag: each try costs a slot.
+	firstRefusal = 500 * time.Millisecond
+	lastRefusal  = 30 * time.Second
 )
 
 // link keeps one end of one link connected.
@@ -82,36 +83,30 @@ func (l *link) current() (*session, <-chan struct{}, error) {
 
 // dial is end A's life: connect, carry, and again.
 func (l *link) dial(ctx context.Context) {
-	wait := firstRetry
+	wait, refused := firstRetry, firstRefusal
 	dropped := time.Now()
 	for ctx.Err() == nil {
 		carried, err := l.dialOnce(ctx)
 		if carried {
-			wait, dropped = firstRetry, time.Now()
+			wait, refused, dropped = firstRetry, firstRefusal, time.Now()
 		}
-		if s, _, _ := l.current(); s != nil && lost(err, time.Since(dropped)) {
+		barred := grave(err) && !carried && ctx.Err() == nil
+		if s, _, _ := l.current(); s != nil && (barred || lost(err, time.Since(dropped))) {
 			l.drop(s, err)
 		} else if s == nil {
 			l.publish(nil, err)
 		}
-		if grave(err) && !carried && ctx.Err() == nil {
+		pause := wait
+		if barred {
 			l.log.Warn("link refused", "err", err)
-			wait = retryAfter(err)
+			pause, refused = refused, min(2*refused, lastRefusal)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(wait):
+		case <-time.After(pause):
 		}
 		wait = min(2*wait, lastRetry)
 	}
-}
-
-// retryAfter spares the control slots of a link that is refused.
-func retryAfter(err error) time.Duration {
-	if qsc.IsKind(err, qsc.Exhausted) {
-		return dryRetry
-	}
-	return badRetry
 }
 
 // lost reports whether a session that dropped so long ago is to be given up:

@@ -148,9 +148,12 @@ func (l *Ledger) finish(n *lane, e *extent) {
 
 // starve waits for key, or says at once that none will come.
 func (l *Ledger) starve(ctx context.Context, n *lane) error {
+	// Asked before mu is taken: a source may hold its own lock while it asks us
+	// what we want.
+	stocked := l.cfg.Source.Status().Waiting > 0
 	l.mu.Lock()
 	changed := l.changed
-	if l.dry && (!n.waitingToErase() || l.cfg.Source.Status().Waiting == 0) {
+	if l.dry && (!n.waitingToErase() || !stocked) {
 		l.mu.Unlock()
 		return l.exhausted(n)
 	}
