@@ -22,8 +22,8 @@ type Config struct {
 }
 
 const (
-	maxGreetings = 64              // connections that are not authenticated yet
-	connectWait  = 2 * time.Second // a call waits so long for a link to come up
+	maxGreetings = 64          // connections that are not authenticated yet
+	connectWait  = time.Second // a call waits so long for a link that has just gone down, or was just opened, to come up
 )
 
 // Endpoint is a node's side of all its channels. It implements Caller.
@@ -177,7 +177,7 @@ func (e *Endpoint) Call(ctx context.Context, peer qsc.NodeID, m Method, head []b
 // sessionTo finds a session with the peer. A link that has been down for long
 // answers at once; one that may be just connecting is waited for.
 func (e *Endpoint) sessionTo(ctx context.Context, peer qsc.NodeID) (*session, error) {
-	deadline := time.NewTimer(max(0, connectWait-time.Since(e.born)))
+	deadline := time.NewTimer(max(0, connectWait-time.Since(e.lastFall(peer))))
 	defer deadline.Stop()
 	for {
 		why := error(qsc.E("transport.Call", qsc.NotFound, string(peer), "node %s has no link to it", e.cfg.Node))
@@ -204,6 +204,19 @@ func (e *Endpoint) sessionTo(ctx context.Context, peer qsc.NodeID) (*session, er
 			return nil, contextError(ctx, peer)
 		}
 	}
+}
+
+// lastFall is when a link to the peer last went down, or when this end was opened.
+func (e *Endpoint) lastFall(peer qsc.NodeID) time.Time {
+	last := e.born
+	for _, l := range e.links {
+		l.mu.Lock()
+		if l.cfg.Peer == peer && l.fell.After(last) {
+			last = l.fell
+		}
+		l.mu.Unlock()
+	}
+	return last
 }
 
 func down(peer qsc.NodeID, err error) error {

@@ -45,6 +45,7 @@ type link struct {
 	change  chan struct{} // closed and replaced whenever what follows changes
 	session *session      // nil: none that could carry a request
 	why     error         // the last reason for being down
+	fell    time.Time     // when it last went down
 	turn    *turn
 	resumed int64
 }
@@ -63,6 +64,9 @@ func newLink(cfg LinkConfig, log *slog.Logger, serve func(request)) *link {
 func (l *link) publish(s *session, why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.session != nil && s == nil {
+		l.fell = time.Now()
+	}
 	l.session, l.why = s, why
 	close(l.change)
 	l.change = make(chan struct{})

@@ -22,7 +22,9 @@ type getting struct {
 	opener *chunk.Opener
 	last   uint32 // the chunk behind the last one wanted
 	active []*fetching
-	spare  []cloud.Placement // the cheapest first
+	spare  []cloud.Placement  // the cheapest first
+	again  []cloud.Placement  // failed once, perhaps for the moment: tried again when no other is left
+	failed map[qsc.SiteID]int // how often
 	faults []cloud.Fault
 	masks  []byte // of the chunks from maskAt on
 	maskAt uint32
@@ -71,7 +73,7 @@ func span(rec *cloud.Record, opt cloud.GetOptions) (from, to int64, err error) {
 }
 
 func (v *Vault) newGetting(rec cloud.Record, from, to int64) *getting {
-	g := &getting{v: v, rec: rec, opener: chunk.NewOpener(&rec), maskAt: 1<<32 - 1}
+	g := &getting{v: v, rec: rec, opener: chunk.NewOpener(&rec), maskAt: 1<<32 - 1, failed: map[qsc.SiteID]int{}}
 	if to > from {
 		g.last = uint32((to-1)/rec.Chunk) + 1
 	}
@@ -192,6 +194,9 @@ func (g *getting) gather(ctx context.Context, c uint32, want int, check func(*fe
 // recruit begins fetching from the next spare site, from chunk c on.
 func (g *getting) recruit(ctx context.Context, c uint32) bool {
 	if len(g.spare) == 0 {
+		g.spare, g.again = g.again, nil
+	}
+	if len(g.spare) == 0 {
 		return false
 	}
 	// As many at once as are still needed, so that their first pieces come
@@ -209,6 +214,19 @@ func (g *getting) drop(i int, c uint32, err error) {
 	f.close()
 	g.active = slices.Delete(g.active, i, i+1)
 	g.fault(f.pl.Site, c, err)
+	if g.failed[f.pl.Site]++; g.failed[f.pl.Site] == 1 && passing(err) {
+		g.again = append(g.again, f.pl)
+	}
+}
+
+// passing reports whether a failure may be over in a moment: the link was cut, or
+// its ends had to agree on their key anew.
+func passing(err error) bool {
+	switch qsc.KindOf(err) {
+	case qsc.Unreachable, qsc.Exhausted, qsc.Conflict:
+		return true
+	}
+	return false
 }
 
 func (g *getting) fault(site qsc.SiteID, c uint32, err error) {
