@@ -260,6 +260,10 @@ func (l *link) run(ctx context.Context, conn net.Conn, s *session, peer hello) e
 	l.mu.Lock()
 	l.turn = nil
 	l.mu.Unlock()
+	// A session that is over must not be taken up again.
+	if over := s.failure(); over != nil {
+		l.publish(nil, over)
+	}
 	l.log.Info("connection ended", "err", err)
 	return err
 }

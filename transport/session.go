@@ -91,6 +91,13 @@ func (s *session) fail(err error) {
 	s.work.Broadcast()
 }
 
+// failure is why the session is over, nil while it is not.
+func (s *session) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
 // oldest returns the pad position of the first frame that may be sent again.
 func (s *session) oldest() (pos uint64, ok bool) {
 	s.mu.Lock()

@@ -400,3 +400,28 @@ func TestRestoredDialler(t *testing.T) {
 	}
 	w.wire.checkPads()
 }
+
+// A session that one end has given up is not taken up again and again: the ends
+// begin a new one.
+func TestFailedSessionIsLeft(t *testing.T) {
+	w := newWorld(t, 8<<20)
+	if err := echo(t.Context(), w.a, "b", nil, noise(1, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	s, _, _ := w.b.links[0].current()
+	s.fail(qsc.E("test", qsc.Exhausted, "", "a frame that cannot be opened"))
+	w.wire.cut()
+	for {
+		err := echo(t.Context(), w.a, "b", nil, noise(2, 1000))
+		if err == nil {
+			break
+		}
+		if k := qsc.KindOf(err); k != qsc.Unreachable {
+			t.Fatal("got", err)
+		}
+	}
+	if now, _, _ := w.b.links[0].current(); now == s {
+		t.Error("the failed session is carried still")
+	}
+	w.wire.checkPads()
+}
