@@ -14,13 +14,12 @@ import (
 // and that many bytes. One goroutine may send while another receives.
 type Stream struct {
 	*pipe
-	ctx  context.Context
 	stop func() bool
 	msg  []byte
 }
 
 func newStream(ctx context.Context, p *pipe) *Stream {
-	s := &Stream{pipe: p, ctx: ctx}
+	s := &Stream{pipe: p}
 	s.stop = context.AfterFunc(ctx, func() { p.reset(contextError(ctx, p.session.peer), true) })
 	return s
 }

@@ -26,7 +26,6 @@ const (
 	SiteList
 	SiteDelete
 	SiteStatus
-	NodeStatus
 )
 
 // Caller sends requests to neighbours. Endpoint is the room; a test may have
