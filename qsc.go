@@ -11,6 +11,10 @@ type NodeID string
 // SiteID names a storage site: the place where one share of an object lies.
 type SiteID string
 
+// AppID names an application: the SAE ID of ETSI GS QKD 014, unique in the
+// network, of free format.
+type AppID string
+
 // LinkID names a QKD link between two nodes.
 type LinkID string
 

@@ -1,0 +1,91 @@
+// Package control is the door of the control layer (QKDN controller of ITU-T
+// Y.3800, Y.3804): the words in which nodes report what they have and a
+// controller tells them which routes to use.
+//
+// A controller holds no key and sees none. All it knows can be computed again
+// from what the nodes report; a node goes on with the table it has when the
+// controller is gone. Rooms: topology (the network description), route (paths),
+// rate (shares of rate), manage (the controller, the nodes' agent, their bus and
+// store).
+package control
+
+import (
+	"context"
+	"time"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/keymgmt"
+)
+
+// LinkState is one end's view of its link.
+type LinkState struct {
+	Link  qsc.LinkID  `json:"link"`
+	Up    bool        `json:"up"`
+	Send  int64       `json:"send"` // bytes of key left to send with
+	Recv  int64       `json:"recv"`
+	Size  int64       `json:"size"` // bytes that fit, each direction
+	Rate  qsc.BitRate `json:"rate"` // secret key rate, both directions together; 0: finite stock
+	QBER  float64     `json:"qber,omitempty"`
+	Kind  string      `json:"kind"`
+	Class qsc.Class   `json:"class"`
+}
+
+// Demand is what one node wants to share with another: the sum over the pairs
+// of applications that they serve and that need the same protection.
+type Demand struct {
+	From       qsc.NodeID         `json:"from"`
+	To         qsc.NodeID         `json:"to"`
+	Protection keymgmt.Protection `json:"protection"`
+	Min        qsc.BitRate        `json:"min"`      // guaranteed, of delivered key
+	Max        qsc.BitRate        `json:"max"`      // 0: as much as there is
+	Priority   int                `json:"priority"` // larger goes first
+	TTL        time.Duration      `json:"ttl"`      // of unfetched key; 0: default
+}
+
+// Report is what a node tells the controller, about once a second and at once
+// when a link goes down. It carries no key, no position and no consent.
+type Report struct {
+	Node    qsc.NodeID  `json:"node"`
+	Boot    uint64      `json:"boot"` // of the node's process; rises
+	Seq     uint64      `json:"seq"`  // rises within a boot
+	Links   []LinkState `json:"links"`
+	Demands []Demand    `json:"demands"` // from this node
+	Epoch   uint64      `json:"epoch"`   // of the table it uses; 0: its own
+}
+
+// Flow is the controller's answer to one Demand.
+type Flow struct {
+	To         qsc.NodeID         `json:"to"`
+	Protection keymgmt.Protection `json:"protection"`
+	Paths      []keymgmt.Path     `json:"paths"`
+	Disjoint   bool               `json:"disjoint"`
+	Rate       qsc.BitRate        `json:"rate"` // of delivered key, max-min fair
+}
+
+// Table is all that one node is told. Epoch fences: it rises with every leader
+// and a node refuses a table of a lower one; Version rises within an epoch.
+type Table struct {
+	Node    qsc.NodeID `json:"node"`
+	Epoch   uint64     `json:"epoch"`
+	Version uint64     `json:"version"`
+	Flows   []Flow     `json:"flows"`
+}
+
+// Controller computes tables from reports. It is one deterministic state: the
+// same reports in the same order give the same tables.
+type Controller interface {
+	// Report takes what a node says. Older than what is known: ignored. Invalid
+	// for unknown nodes or links.
+	Report(r Report) error
+	// Tables computes what has changed since the last call and returns the tables
+	// of the nodes concerned. now is any monotonic time; reports older than the
+	// controller's patience count as a node that is down.
+	Tables(now time.Duration) []Table
+}
+
+// Bus carries reports and tables. Only what can be computed again travels on it.
+type Bus interface {
+	Report(ctx context.Context, r Report) error
+	// Tables calls take for every table pushed to node until ctx ends.
+	Tables(ctx context.Context, node qsc.NodeID, take func(Table)) error
+}
