@@ -51,6 +51,7 @@ type Report struct {
 	Links   []LinkState `json:"links"`
 	Demands []Demand    `json:"demands"` // from this node
 	Epoch   uint64      `json:"epoch"`   // of the table it uses; 0: its own
+	Version uint64      `json:"version"` // of that table: the acknowledgement of a push
 }
 
 // Flow is the controller's answer to one Demand.
@@ -63,12 +64,30 @@ type Flow struct {
 }
 
 // Table is all that one node is told. Epoch fences: it rises with every leader
-// and a node refuses a table of a lower one; Version rises within an epoch.
+// and a node refuses a table of a lower one; Version rises within an epoch. A
+// table of version 0 holds no flows and changes nothing: a new leader of that
+// epoch asks for a report.
 type Table struct {
 	Node    qsc.NodeID `json:"node"`
 	Epoch   uint64     `json:"epoch"`
 	Version uint64     `json:"version"`
 	Flows   []Flow     `json:"flows"`
+}
+
+// VirtualID names a virtual link: the qkdl_id of ETSI GS QKD 015.
+type VirtualID [16]byte
+
+// Hop is what an operator says at one node of a virtual link: the VIRT entry of
+// ETSI GS QKD 015. The entries of one Link together spell one path, which the
+// controller then uses for key between its ends.
+type Hop struct {
+	Link      VirtualID
+	Node      qsc.NodeID   // where this is said
+	From, To  qsc.NodeID   // the ends of the virtual link
+	Prev      qsc.NodeID   // the node before on the path; "" at From
+	Next      []qsc.NodeID // the rest of the path in order, or only the next node of it; none at To
+	Bandwidth qsc.BitRate  // of delivered key to be guaranteed; 0: none
+	Off       bool         // kept, not used
 }
 
 // Controller computes tables from reports. It is one deterministic state: the
