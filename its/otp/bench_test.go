@@ -62,3 +62,36 @@ func BenchmarkOpen(b *testing.B) {
 		return err
 	})
 }
+
+// BenchmarkSealClear tags what stays in clear, in place.
+func BenchmarkSealClear(b *testing.B) {
+	benchFrame(b, func(frame, body []byte, pad *Pad) error {
+		key := pad.life.key
+		pad.life.key = key[:KeyOverhead]
+		defer func() { pad.life.key = key }()
+		return SealClear(frame, pad, frame[HeaderSize:HeaderSize+len(body)])
+	})
+}
+
+// BenchmarkAnnounce adds two stretches and erases both.
+func BenchmarkAnnounce(b *testing.B) {
+	for _, n := range benchSizes {
+		b.Run(fmt.Sprintf("%dKiB", n>>10), func(b *testing.B) {
+			dst := make([]byte, n)
+			in := NewPad(0, 0, 0, testGuard, make([]byte, n), nil)
+			out := NewPad(1, 0, 0, testGuard, make([]byte, n), nil)
+			b.SetBytes(int64(n))
+			for b.Loop() {
+				for _, p := range []*Pad{&in, &out} {
+					for i := 0; i < n; i += page { // no hole
+						p.life.key[i] = 1
+					}
+					renew(p)
+				}
+				if err := Announce(dst, []*Pad{&in}, []*Pad{&out}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,7 +1,8 @@
 // Package otp is the one-time-pad frame: a body XORed with key bytes that are
 // used once, under a one-time tag (package its/uhash). Secrecy and authenticity
-// are information-theoretic. The format to the byte and the forgery bound are in
-// docs/design/otp.md.
+// are information-theoretic. A clear frame has the tag alone, for bodies that are
+// public. Announce and Release let key leave as the XOR of two stretches, or as
+// key. The format to the byte and the forgery bound are in docs/design/otp.md.
 //
 // The frame names its key position in clear, so loss, replay and reordering can
 // neither desynchronise the ends nor make a key byte serve twice. What remembers
@@ -31,9 +32,12 @@ const (
 	MaxBody     = 1 << 20
 )
 
+// The format number says whether the body is in clear, so that a release that
+// knows sealed frames only refuses a clear one as Unsupported. It is under the tag.
 const (
-	magic   = "QF"
-	version = 1
+	magic        = "QF"
+	formatSealed = 1
+	formatClear  = 2
 )
 
 // Lane numbers one direction and purpose of a link. Each lane is a pad stream
@@ -46,16 +50,29 @@ type Header struct {
 	Epoch uint32
 	Pos   uint64 // offset in bytes of the frame's pad in the lane's pad stream
 	Len   uint32 // length in bytes of the body, at most MaxBody
+	Clear bool   // the body is in clear: the frame uses pad for its tag only
 }
 
 // PadLen returns the number of pad bytes the frame uses, from Pos on.
-func (h Header) PadLen() int { return KeyOverhead + int(h.Len) }
+func (h Header) PadLen() int {
+	if h.Clear {
+		return KeyOverhead
+	}
+	return KeyOverhead + int(h.Len)
+}
+
+func (h Header) format() byte {
+	if h.Clear {
+		return formatClear
+	}
+	return formatSealed
+}
 
 // Put writes the header to the first HeaderSize bytes of b, which must be there.
 func (h Header) Put(b []byte) {
 	_ = b[HeaderSize-1]
 	copy(b, magic)
-	b[2], b[3] = version, byte(h.Lane)
+	b[2], b[3] = h.format(), byte(h.Lane)
 	binary.BigEndian.PutUint32(b[4:], h.Epoch)
 	binary.BigEndian.PutUint64(b[8:], h.Pos)
 	binary.BigEndian.PutUint32(b[16:], h.Len)
@@ -73,14 +90,15 @@ func ParseHeader(b []byte) (Header, error) {
 	if string(b[:2]) != magic {
 		return Header{}, qsc.E(op, qsc.Invalid, "", "no frame starts here: the peer speaks another protocol, or the stream lost its place")
 	}
-	if b[2] != version {
-		return Header{}, qsc.E(op, qsc.Unsupported, "", "frame format %d, this build knows %d: run the same release at both ends", b[2], version)
+	if b[2] != formatSealed && b[2] != formatClear {
+		return Header{}, qsc.E(op, qsc.Unsupported, "", "frame format %d, this build knows %d and %d: run the same release at both ends", b[2], formatSealed, formatClear)
 	}
 	h := Header{
 		Lane:  Lane(b[3]),
 		Epoch: binary.BigEndian.Uint32(b[4:]),
 		Pos:   binary.BigEndian.Uint64(b[8:]),
 		Len:   binary.BigEndian.Uint32(b[16:]),
+		Clear: b[2] == formatClear,
 	}
 	switch {
 	case binary.BigEndian.Uint32(b[20:]) != 0:

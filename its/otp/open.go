@@ -7,7 +7,9 @@ import (
 	"github.com/quantum-secure-cloud/qsc/its/uhash"
 )
 
-// Verify checks that frame is the one its sender sealed with this pad. Nothing
+// Verify checks that frame is the one its sender sealed with this pad, by Seal or
+// by SealClear; ParseHeader tells which, and once Verify returned nil that is
+// authentic too. Nothing
 // is written or spent: between Verify and Decrypt the receiver makes its mark of
 // consumption durable. The frame must not change in between.
 //
@@ -35,8 +37,9 @@ func Verify(pad *Pad, frame []byte) error {
 	return nil
 }
 
-// Decrypt writes the body of a frame that Verify accepted with this pad to dst,
-// which must be long enough, returns its length and spends the pad. dst may be
+// Decrypt writes the body of a frame, sealed or clear, that Verify accepted with
+// this pad to dst, which must be long enough, returns its length and spends the
+// pad. dst may be
 // the frame's own body, frame[HeaderSize:]; any other overlap is refused.
 //
 // Errors: Invalid for a wrong dst, Conflict for a pad that did not verify this
@@ -58,8 +61,12 @@ func Decrypt(dst []byte, pad *Pad, frame []byte) (int, error) {
 		l.state.Store(verified)
 		return 0, qsc.E(op, qsc.Conflict, "", "the pad of lane %d at %d verified another frame than this", pad.lane, pad.pos)
 	}
-	l.decrypt(dst[:n], frame[HeaderSize:HeaderSize+n])
-	l.spend(KeyOverhead + n)
+	if len(l.key) == KeyOverhead {
+		copy(dst[:n], frame[HeaderSize:HeaderSize+n]) // in clear, or empty
+	} else {
+		l.decrypt(dst[:n], frame[HeaderSize:HeaderSize+n])
+	}
+	l.spend(len(l.key))
 	return n, nil
 }
 
@@ -90,7 +97,7 @@ func (p *Pad) match(op string, frame []byte) (int, error) {
 	if len(frame) != Overhead+int(h.Len) {
 		return 0, qsc.E(op, qsc.Invalid, "", "%d bytes, but the header makes it %d: the frame was cut or joined", len(frame), Overhead+int(h.Len))
 	}
-	if h != p.header(int(h.Len)) || h.PadLen() != p.Len() {
+	if h != p.header(int(h.Len), h.Clear) || h.PadLen() != p.Len() {
 		return 0, qsc.E(op, qsc.Invalid, "", "the frame of lane %d epoch %d at %d+%d is not for the pad of lane %d epoch %d at %d+%d: ask the ledger for the pad its header names",
 			h.Lane, h.Epoch, h.Pos, h.PadLen(), p.lane, p.epoch, p.pos, p.Len())
 	}

@@ -90,7 +90,7 @@ func TestFormat(t *testing.T) {
 		t.Errorf("frame %x, want %x", got, want)
 	}
 	h, err := ParseHeader(want)
-	if err != nil || h != (Header{3, 0x102, 0x908070650, 20}) || h.PadLen() != 52 {
+	if err != nil || h != (Header{Lane: 3, Epoch: 0x102, Pos: 0x908070650, Len: 20}) || h.PadLen() != 52 {
 		t.Errorf("header %+v, %v", h, err)
 	}
 }
@@ -140,7 +140,7 @@ func TestHeaderIsTagged(t *testing.T) {
 		if _, err := Open(make([]byte, 8), &rx, frame); name != "guard" && !qsc.IsKind(err, qsc.Invalid) {
 			t.Errorf("wrong %s: %v", name, err)
 		}
-		Header{rx.Lane(), rx.Epoch(), rx.Pos(), uint32(rx.Len() - KeyOverhead)}.Put(forged)
+		Header{Lane: rx.Lane(), Epoch: rx.Epoch(), Pos: rx.Pos(), Len: uint32(rx.Len() - KeyOverhead)}.Put(forged)
 		if _, err := Open(make([]byte, 8), &rx, forged); !qsc.IsKind(err, qsc.Tampered) {
 			t.Errorf("forged %s: %v", name, err)
 		}

@@ -17,7 +17,7 @@ const (
 	spent
 )
 
-// Pad is key reserved for exactly one frame. Only the key ledger mints pads; a
+// Pad is key reserved for exactly one frame, or for one Announce or Release. Only the key ledger mints pads; a
 // law test at the root checks who calls NewPad. Copies share one life: once one
 // of them is spent, all are. A Pad has no printable form.
 type Pad struct {
@@ -65,8 +65,8 @@ func (p Pad) Epoch() uint32 { return p.epoch }
 // Pos returns the position of the pad's first byte in its lane.
 func (p Pad) Pos() uint64 { return p.pos }
 
-// Len returns the length of the pad in bytes: KeyOverhead more than the body it
-// is for.
+// Len returns the length of the pad in bytes: KeyOverhead more than the sealed
+// body it is for.
 func (p Pad) Len() int {
 	if p.life == nil {
 		return 0
@@ -102,18 +102,21 @@ func (p Pad) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
 
 // take moves the pad from state from to busy, or says why that is not allowed.
 // A pad that reads as zeros was erased before, and would send the body in clear.
-func (p *Pad) take(op string, from uint32) error {
+func (p *Pad) take(op string, from uint32) error { return p.takeLong(op, from, KeyOverhead) }
+
+// takeLong is take for a pad of at least least bytes.
+func (p *Pad) takeLong(op string, from uint32, least int) error {
 	l := p.life
 	if l == nil {
 		return qsc.E(op, qsc.Invalid, "", "an empty pad: reserve one from the key ledger")
 	}
-	if l.short || len(l.key) < KeyOverhead {
+	if l.short || len(l.key) < least {
 		return qsc.E(op, qsc.Invalid, "", "the pad at %d has %d bytes of key or a guard of a wrong length: the key ledger mints pads", p.pos, len(l.key))
 	}
 	if !l.state.CompareAndSwap(from, busy) {
 		return p.conflict(op)
 	}
-	if zero(l.guard[:]) || zero(l.key[:KeyOverhead]) {
+	if zero(l.guard[:]) || zero(l.key[:min(KeyOverhead, len(l.key))]) {
 		l.state.Store(from)
 		return qsc.E(op, qsc.Conflict, "", "the pad at %d or its guard is erased: its bytes were used before and are never used again", p.pos)
 	}
@@ -126,8 +129,8 @@ func (p *Pad) conflict(op string) error {
 
 // spend erases what is left of a busy pad, from byte done on, and ends its life.
 func (l *life) spend(done int) {
-	clear(l.key[:KeyOverhead])
-	clear(l.key[max(done, KeyOverhead):])
+	clear(l.key[:min(KeyOverhead, len(l.key))])
+	clear(l.key[min(max(done, KeyOverhead), len(l.key)):])
 	clear(l.guard[:])
 	l.state.Store(spent)
 	if l.erase != nil {

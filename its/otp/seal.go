@@ -26,17 +26,52 @@ func Seal(dst []byte, pad *Pad, body []byte) error {
 		return qsc.E(op, qsc.Invalid, "", "a body of %d bytes needs a frame of %d and a pad of %d, not %d and %d; the limit is %d",
 			n, Overhead+n, KeyOverhead+n, len(dst), pad.Len(), MaxBody)
 	}
-	text := dst[HeaderSize : HeaderSize+n]
-	if overlap(dst, body) && &text[0] != &body[0] {
-		return qsc.E(op, qsc.Invalid, "", "frame and body overlap: seal in place at byte %d, or into another buffer", HeaderSize)
+	if err := checkBody(op, dst, body); err != nil {
+		return err
 	}
 	if err := pad.take(op, fresh); err != nil {
 		return err
 	}
-	pad.header(n).Put(dst)
-	tag := pad.life.seal(dst[:HeaderSize], text, body)
+	pad.header(n, false).Put(dst)
+	tag := pad.life.seal(dst[:HeaderSize], dst[HeaderSize:HeaderSize+n], body)
 	copy(dst[HeaderSize+n:], tag[:])
 	pad.life.spend(KeyOverhead + n)
+	return nil
+}
+
+// SealClear writes a frame whose body anyone may read to dst, which must be
+// exactly Overhead longer, and spends the pad, which must be exactly KeyOverhead
+// long. The tag protects it as it does a sealed one. body may be in place as in
+// Seal. It has a name of its own so that no pad that is too short can ever make
+// Seal send a secret in clear.
+//
+// Errors as Seal.
+func SealClear(dst []byte, pad *Pad, body []byte) error {
+	const op = "otp.SealClear"
+	n := len(body)
+	if n > MaxBody || len(dst) != Overhead+n || pad.Len() != KeyOverhead {
+		return qsc.E(op, qsc.Invalid, "", "a clear body of %d bytes needs a frame of %d and a pad of %d, not %d and %d; the limit is %d",
+			n, Overhead+n, KeyOverhead, len(dst), pad.Len(), MaxBody)
+	}
+	if err := checkBody(op, dst, body); err != nil {
+		return err
+	}
+	if err := pad.take(op, fresh); err != nil {
+		return err
+	}
+	pad.header(n, true).Put(dst)
+	text := dst[HeaderSize : HeaderSize+n]
+	copy(text, body)
+	tag := pad.life.tagOf(dst[:HeaderSize], text)
+	copy(dst[HeaderSize+n:], tag[:])
+	pad.life.spend(KeyOverhead)
+	return nil
+}
+
+func checkBody(op string, dst, body []byte) error {
+	if overlap(dst, body) && &dst[HeaderSize] != &body[0] {
+		return qsc.E(op, qsc.Invalid, "", "frame and body overlap: seal in place at byte %d, or into another buffer", HeaderSize)
+	}
 	return nil
 }
 
@@ -65,8 +100,8 @@ func (l *life) point(k *uhash.Key, n int) {
 	clear(r[:])
 }
 
-func (p *Pad) header(n int) Header {
-	return Header{Lane: p.lane, Epoch: p.epoch, Pos: p.pos, Len: uint32(n)}
+func (p *Pad) header(n int, open bool) Header {
+	return Header{Lane: p.lane, Epoch: p.epoch, Pos: p.pos, Len: uint32(n), Clear: open}
 }
 
 // overlap reports whether a and b share memory.
