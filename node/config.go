@@ -2,8 +2,14 @@ package node
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -17,11 +23,56 @@ import (
 //	network = "../network.toml"   # required: the network description
 //	data    = "."                 # the node's directory; default: the file's own
 //	random  = "pool"              # the file of physical random bytes, below data; default "pool"
+//
+//	[tls]                         # of every door below: mutual, from one private CA
+//	cert = "tls/node.pem"
+//	key  = "tls/node.key"
+//	ca   = "tls/ca.pem"
+//
+//	[kme]                         # doors for applications; one left out is not opened
+//	etsi014  = "127.0.0.1:8443"
+//	etsi004  = "127.0.0.1:25575"
+//	skip     = "127.0.0.1:8444"
+//	saes     = "../saes.toml"     # who may share key with whom
+//	identity = "cn"               # where a certificate names its SAE: cn, uri, dns or fingerprint
+//
+//	[control]
+//	buses  = ["127.0.0.1:4222"]   # where controllers listen; none: the node finds its own routes
+//	listen = "127.0.0.1:4222"     # run a controller here, with its bus on this address
+//	store  = "../control.db"      # what it keeps: a file, or a postgres:// URL
+//	etsi015 = "127.0.0.1:8445"    # its northbound door
 type Config struct {
 	Node    qsc.NodeID `toml:"node"`
 	Network string     `toml:"network"`
 	Dir     string     `toml:"data"`
 	Random  string     `toml:"random,omitempty"`
+	TLS     TLS        `toml:"tls,omitempty"`
+	KME     KME        `toml:"kme,omitempty"`
+	Control Control    `toml:"control,omitempty"`
+}
+
+// TLS names the files of this node's certificate and of the CA it trusts.
+type TLS struct {
+	Cert string `toml:"cert,omitempty"`
+	Key  string `toml:"key,omitempty"`
+	CA   string `toml:"ca,omitempty"`
+}
+
+// KME is what this node offers to applications. An empty address opens nothing.
+type KME struct {
+	ETSI014  string `toml:"etsi014,omitempty"`
+	ETSI004  string `toml:"etsi004,omitempty"`
+	SKIP     string `toml:"skip,omitempty"`
+	SAEs     string `toml:"saes,omitempty"`
+	Identity string `toml:"identity,omitempty"`
+}
+
+// Control is this node's part in the control of the network.
+type Control struct {
+	Buses   []string `toml:"buses,omitempty"`
+	Listen  string   `toml:"listen,omitempty"`
+	Store   string   `toml:"store,omitempty"`
+	ETSI015 string   `toml:"etsi015,omitempty"`
 }
 
 // maxConfig bounds a node's file in bytes.
@@ -45,6 +96,14 @@ func LoadConfig(path string) (Config, error) {
 		c.Dir = "."
 	}
 	c.Dir, c.Network = below(dir, c.Dir), below(dir, c.Network)
+	for _, p := range []*string{&c.TLS.Cert, &c.TLS.Key, &c.TLS.CA, &c.KME.SAEs, &c.Control.Store} {
+		if *p != "" && !strings.Contains(*p, "://") {
+			*p = below(dir, *p)
+		}
+	}
+	if err := c.check(); err != nil {
+		return c, qsc.E("node.LoadConfig", qsc.Invalid, path, "%w", err)
+	}
 	return c, nil
 }
 
@@ -58,6 +117,39 @@ func decodeConfig(b []byte, c *Config) error {
 		return qsc.E("", qsc.Invalid, "", `the keys "node" and "network" are required`)
 	}
 	return nil
+}
+
+// check lists every fault at once.
+func (c Config) check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	doors := map[string]string{
+		"kme.etsi014": c.KME.ETSI014, "kme.etsi004": c.KME.ETSI004, "kme.skip": c.KME.SKIP,
+		"control.listen": c.Control.Listen, "control.etsi015": c.Control.ETSI015,
+	}
+	some := false
+	for _, name := range slices.Sorted(maps.Keys(doors)) {
+		some = some || doors[name] != ""
+		if doors[name] == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(doors[name]); err != nil {
+			bad("%s: %q is no host:port", name, doors[name])
+		}
+	}
+	if some && (c.TLS.Cert == "" || c.TLS.Key == "" || c.TLS.CA == "") {
+		bad(`every door needs the keys "cert", "key" and "ca" below [tls]: make them with "qsc ca"`)
+	}
+	if (c.KME.ETSI014 != "" || c.KME.ETSI004 != "" || c.KME.SKIP != "") && c.KME.SAEs == "" {
+		bad(`[kme] needs "saes", the file of applications: make it with "qsc sae add"`)
+	}
+	if !slices.Contains([]string{"", "cn", "uri", "dns", "fingerprint"}, c.KME.Identity) {
+		bad(`kme.identity: %q is none of cn, uri, dns and fingerprint`, c.KME.Identity)
+	}
+	if c.Control.Listen == "" && (c.Control.Store != "" || c.Control.ETSI015 != "") {
+		bad(`control.store and control.etsi015 belong to a controller: give it an address with control.listen`)
+	}
+	return errors.Join(errs...)
 }
 
 func below(dir, path string) string {
