@@ -14,17 +14,23 @@ import (
 const whyMoney = `
 Why: key bits are money, and a bit used twice gives both messages away. Only the
 ledger knows which bits are durably marked, so only it makes pads; only transport
-turns a pad into a frame, so one place keeps the order: mark, then use.`
+turns a pad into a frame, and only relay lets key leave as key or as an XOR of
+two keys, so one place keeps the order: mark, then use.`
 
 const otpPath = module + "/its/otp"
 
+const relayTree = "keymgmt/relay"
+
 // who may call what of package otp, in code that is no test.
 var padCallers = map[string]struct{ tree, instead string }{
-	"NewPad":  {"keymgmt/ledger", "Reserve a pad from a keymgmt.Ledger"},
-	"Seal":    {"transport", "Send through a transport.Stream"},
-	"Verify":  {"transport", "Receive through a transport.Stream"},
-	"Decrypt": {"transport", "Receive through a transport.Stream"},
-	"Open":    {"", "Call Verify, mark the range with Ledger.Consume, then Decrypt"},
+	"NewPad":    {"keymgmt/ledger", "Reserve a pad from a keymgmt.Ledger"},
+	"Seal":      {"transport", "Send through a transport.Stream"},
+	"SealClear": {"transport", "Send through a keymgmt.Carrier"},
+	"Verify":    {"transport", "Receive through a transport.Stream"},
+	"Decrypt":   {"transport", "Receive through a transport.Stream"},
+	"Open":      {"", "Call Verify, mark the range with Ledger.Consume, then Decrypt"},
+	"Announce":  {relayTree, "Ask a keymgmt.Relay to Make a key"},
+	"Release":   {relayTree, "Ask a keymgmt.Relay to Make a key"},
 }
 
 // Law 3: who mints and who spends.
@@ -54,8 +60,8 @@ func TestLaw3PadsAreMintedAndSpentInOnePlace(t *testing.T) {
 			return true
 		})
 	}
-	for _, f := range []string{"NewPad", "Seal", "Verify", "Decrypt"} {
-		if seen[f] == 0 {
+	for f, rule := range padCallers {
+		if rule.tree != "" && seen[f] == 0 && handlesPads(t, rule.tree) {
 			t.Errorf("nobody calls otp.%s: the law looks for the wrong name", f)
 		}
 	}
@@ -87,6 +93,101 @@ func TestLaw3MarkThenUse(t *testing.T) {
 	}
 	if checked == 0 {
 		t.Error("no function of transport decrypts: the law looks for the wrong name")
+	}
+}
+
+// handlesPads reports whether code of a tree, tests apart, works with pads.
+func handlesPads(t *testing.T, tree string) bool {
+	return slices.ContainsFunc(load(t, false), func(s source) bool { return under(s.dir, tree) && s.nameOf(otpPath) != "" })
+}
+
+// Law 3: a relay marks a received stretch durably before key of it leaves, so a
+// function that takes one (View) consumes it there and then.
+func TestLaw3RelayMarksThenUses(t *testing.T) {
+	viewed := 0
+	for _, s := range load(t, false) {
+		if !under(s.dir, relayTree) {
+			continue
+		}
+		for _, d := range s.file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || f.Body == nil {
+				continue
+			}
+			order := padOrder(f.Body, s.nameOf(otpPath))
+			if !slices.Contains(order, "View") {
+				continue
+			}
+			viewed++
+			if !consumedFirst(order) {
+				t.Errorf("%s: %s calls %s; once it has a received pad from View it must mark the range with Consume, before it calls Announce or Release or returns the pad, so that a crash burns key and never uses it twice.%s",
+					at(f), f.Name.Name, strings.Join(order, ", "), whyMoney)
+			}
+		}
+	}
+	if viewed == 0 && handlesPads(t, relayTree) {
+		t.Errorf("no function of %s takes a received pad: the law looks for the wrong name", relayTree)
+	}
+}
+
+// padOrder lists the calls that take, mark and use received key, as they stand.
+func padOrder(body ast.Node, otpName string) []string {
+	var order []string
+	ast.Inspect(body, func(n ast.Node) bool {
+		c, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		sel, ok := c.Fun.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		switch name := sel.Sel.Name; name {
+		case "View", "Consume":
+			order = append(order, name)
+		case "Announce", "Release":
+			if isIdent(sel.X, otpName) {
+				order = append(order, name)
+			}
+		}
+		return true
+	})
+	return order
+}
+
+// consumedFirst reports whether every View is followed by a Consume before
+// anything uses the pad and before the function ends.
+func consumedFirst(order []string) bool {
+	open := false
+	for _, call := range order {
+		switch call {
+		case "View":
+			open = true
+		case "Consume":
+			open = false
+		default:
+			if open {
+				return false
+			}
+		}
+	}
+	return !open
+}
+
+func TestConsumedFirst(t *testing.T) {
+	for calls, want := range map[string]bool{
+		"View Consume":               true,
+		"View Consume Announce":      true,
+		"View View Consume Release":  true,
+		"Announce":                   true,
+		"View":                       false,
+		"View Announce Consume":      false,
+		"View Consume View Announce": false,
+		"View Release":               false,
+	} {
+		if got := consumedFirst(strings.Fields(calls)); got != want {
+			t.Errorf("%s: %v", calls, got)
+		}
 	}
 }
 

@@ -12,15 +12,14 @@ import (
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
 )
 
-// carry runs one connection's turn until it breaks, and returns why. serve is
-// called for every request that the peer begins.
-func (l *link) carry(ctx context.Context, c *carrier, serve func(request)) error {
+// carry runs one connection's turn until it breaks, and returns why.
+func (l *link) carry(ctx context.Context, c *carrier) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(ctx, c.close)
 	defer stop()
 	done := make(chan error, 2)
 	go func() { done <- l.sendFrames(ctx, c) }()
-	go func() { done <- l.recvFrames(ctx, c, serve) }()
+	go func() { done <- l.recvFrames(ctx, c) }()
 	err := <-done
 	cancel(err)
 	c.close()
@@ -37,15 +36,24 @@ func (l *link) sendFrames(ctx context.Context, c *carrier) error {
 		}
 	}
 	for {
-		n, ok := c.next()
+		n, open, ok := c.next()
 		if !ok {
 			return c.reason()
 		}
-		pad, err := l.reserve(ctx, c.session, n)
+		least, full := otp.KeyOverhead, otp.KeyOverhead
+		if !open {
+			least, full = least+bodySize(min(n, minTail)), full+bodySize(n)
+		}
+		pad, err := l.reserve(ctx, c.session, least, full)
 		if err != nil {
 			return err
 		}
-		if err := l.sendFrame(c, &pad); err != nil {
+		if open {
+			err = l.sendClear(c, &pad)
+		} else {
+			err = l.sendSealed(c, &pad)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -72,11 +80,9 @@ func (c *carrier) reason() error {
 	return io.ErrClosedPipe
 }
 
-// reserve takes a pad for n stream bytes, or fewer where the key ends sooner.
-// While there is no key it waits, and the session says so.
-func (l *link) reserve(ctx context.Context, s *session, n int) (otp.Pad, error) {
-	full := otp.KeyOverhead + bodySize(n)
-	least := otp.KeyOverhead + bodySize(min(n, minTail))
+// reserve takes a pad of full bytes, or fewer where the key ends sooner. While
+// there is no key it waits, and the session says so.
+func (l *link) reserve(ctx context.Context, s *session, least, full int) (otp.Pad, error) {
 	for {
 		pad, err := l.tryReserve(ctx, s, least, full)
 		if !qsc.IsKind(err, qsc.Exhausted) {
@@ -102,30 +108,46 @@ func (l *link) tryReserve(ctx context.Context, s *session, least, full int) (otp
 	return pad, err
 }
 
-func (l *link) sendFrame(c *carrier, pad *otp.Pad) error {
+// sendSealed sends the next secret bytes, as many as the pad covers.
+func (l *link) sendSealed(c *carrier, pad *otp.Pad) error {
 	size := pad.Len() - otp.KeyOverhead
-	buf := framePool.get()
-	frame := buf[:otp.Overhead+size]
+	frame := framePool.get(otp.Overhead + size)[:otp.Overhead+size]
 	body := frame[otp.HeaderSize : otp.HeaderSize+size]
 	seq, n := c.fill(body)
 	if err := otp.Seal(frame, pad, body); err != nil {
 		c.fail(err) // stream bytes are lost with the frame
 		return err
 	}
-	if n > 0 {
-		c.keep(sealed{seq: seq, pos: pad.Pos(), frame: frame})
-		_, err := c.conn.Write(frame)
-		if err == nil {
-			c.wrote(seq)
-		}
-		return err
-	}
-	_, err := c.conn.Write(frame)
-	framePool.put(buf)
-	return err
+	return c.send(sealed{seq: seq, pos: pad.Pos(), frame: frame}, n)
 }
 
-func (l *link) recvFrames(ctx context.Context, c *carrier, serve func(request)) error {
+// sendClear sends the next public bytes, or a bare acknowledgement.
+func (l *link) sendClear(c *carrier, pad *otp.Pad) error {
+	frame, seq, n := c.fillClear()
+	if err := otp.SealClear(frame, pad, frame[otp.HeaderSize:len(frame)-otp.TagSize]); err != nil {
+		c.fail(err)
+		return err
+	}
+	return c.send(sealed{seq: seq, pos: pad.Pos(), frame: frame}, n)
+}
+
+// send writes a frame of n stream bytes. It is kept, unless it has none.
+func (c *carrier) send(f sealed, n int) error {
+	if n > 0 {
+		c.keep(f)
+	}
+	if _, err := c.conn.Write(f.frame); err != nil {
+		return err
+	}
+	if n > 0 {
+		c.wrote(f.seq)
+	} else {
+		framePool.put(f.frame)
+	}
+	return nil
+}
+
+func (l *link) recvFrames(ctx context.Context, c *carrier) error {
 	r := bufio.NewReaderSize(c.conn, 64<<10)
 	buf := make([]byte, frameLimit)
 	for {
@@ -133,14 +155,17 @@ func (l *link) recvFrames(ctx context.Context, c *carrier, serve func(request)) 
 		if err != nil {
 			return err
 		}
-		body, err := l.open(ctx, frame)
+		body, open, err := l.open(ctx, frame)
 		if err != nil {
 			c.stuckOn(err)
 			return err
 		}
-		begun, err := c.take(body)
-		for _, q := range begun {
-			serve(q)
+		got, err := c.take(body, open)
+		for _, q := range got.begun {
+			l.serve(q)
+		}
+		if got.told {
+			l.tell(c.session)
 		}
 		if err != nil {
 			c.fail(err)
@@ -184,24 +209,24 @@ func readFrame(r io.Reader, buf []byte) ([]byte, error) {
 }
 
 // open verifies a frame, marks its pad as used, durably, and only then decrypts
-// it in place.
-func (l *link) open(ctx context.Context, frame []byte) ([]byte, error) {
+// it in place. It says whether the body was in clear.
+func (l *link) open(ctx context.Context, frame []byte) (body []byte, clear bool, err error) {
 	h, err := otp.ParseHeader(frame)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	pad, err := l.cfg.Ledger.View(ctx, h)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := otp.Verify(&pad, frame); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := l.cfg.Ledger.Consume(h); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	n, err := otp.Decrypt(frame[otp.HeaderSize:], &pad, frame)
-	return frame[otp.HeaderSize : otp.HeaderSize+n], err
+	return frame[otp.HeaderSize : otp.HeaderSize+n], h.Clear, err
 }
 
 // grave reports whether an error of a connection means more than a cut cable.

@@ -98,12 +98,15 @@ func (p *pipe) receive(data []byte) error {
 			p.change.Broadcast()
 		}
 	}
-	if len(data) == 0 {
-		return nil
-	}
-	buf := chunkPool.get()
-	p.in = append(p.in, buf[:copy(buf, data)])
 	p.inBytes += len(data)
+	if last := len(p.in) - 1; last >= 0 { // small chunks share a buffer
+		n := min(len(data), cap(p.in[last])-len(p.in[last]))
+		p.in[last] = append(p.in[last], data[:n]...)
+		data = data[n:]
+	}
+	if len(data) > 0 {
+		p.in = append(p.in, append(chunkPool.get(maxData)[:0], data...))
+	}
 	p.change.Broadcast()
 	return nil
 }

@@ -18,7 +18,12 @@ type Config struct {
 	Links    []LinkConfig
 	Handlers map[Method]Handler
 	Up       func(peer qsc.NodeID) // if not nil, called whenever a link comes up; must not block
-	Logger   *slog.Logger
+	// Receive takes the public messages of peers, those of one session in order and
+	// one after the other; msg is its own until it returns. While it blocks, the
+	// peer's Send does sooner or later, but no request of the session. ctx ends
+	// with the session or the endpoint. nil: they are dropped.
+	Receive func(ctx context.Context, peer qsc.NodeID, msg []byte)
+	Logger  *slog.Logger
 }
 
 const (
@@ -26,7 +31,8 @@ const (
 	connectWait  = time.Second // a call waits so long for a link that has just gone down, or was just opened, to come up
 )
 
-// Endpoint is a node's side of all its channels. It implements Caller.
+// Endpoint is a node's side of all its channels. It implements Caller and
+// keymgmt.Carrier.
 type Endpoint struct {
 	cfg    Config
 	links  []*link
@@ -41,7 +47,9 @@ func Open(cfg Config) *Endpoint {
 	e := &Endpoint{cfg: cfg, born: time.Now()}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	for _, lc := range cfg.Links {
-		l := newLink(lc, cfg.Logger, func(r request) { e.wg.Go(func() { e.handle(r) }) })
+		l := newLink(lc, cfg.Logger)
+		l.serve = func(r request) { e.wg.Go(func() { e.handle(r) }) }
+		l.tell = func(s *session) { e.wg.Go(func() { e.deliver(s) }) }
 		l.up = cfg.Up
 		e.links = append(e.links, l)
 		if lc.End == 0 {

@@ -31,7 +31,7 @@ const (
 	preface      = "QSC1"
 	maxLinkName  = 64
 	handshakeMax = 10 * time.Second
-	helloVersion = 1
+	helloVersion = 2 // 1: had no public messages
 	helloSize    = keymgmt.SlotSize - otp.KeyOverhead
 )
 
@@ -119,10 +119,10 @@ func (l *link) recvHello(ctx context.Context, conn io.Reader) (hello, error) {
 	if err != nil {
 		return hello{}, err
 	}
-	if h.Lane != keymgmt.RecvControl(l.cfg.End) {
-		return hello{}, qsc.E("transport.hello", qsc.Invalid, string(l.cfg.ID), "handshake on lane %d", h.Lane)
+	if h.Lane != keymgmt.RecvControl(l.cfg.End) || h.Clear {
+		return hello{}, qsc.E("transport.hello", qsc.Invalid, string(l.cfg.ID), "handshake on lane %d, in clear: %v", h.Lane, h.Clear)
 	}
-	body, err := l.open(ctx, frame)
+	body, _, err := l.open(ctx, frame)
 	if err != nil {
 		return hello{}, err
 	}

@@ -38,7 +38,8 @@ const (
 type link struct {
 	cfg   LinkConfig
 	log   *slog.Logger
-	serve func(request)
+	serve func(request)    // is called for every request that the peer begins
+	tell  func(*session)   // is called when public messages begin to wait for delivery
 	up    func(qsc.NodeID) // may be nil
 
 	mu      sync.Mutex
@@ -56,8 +57,8 @@ type turn struct {
 	over chan struct{}
 }
 
-func newLink(cfg LinkConfig, log *slog.Logger, serve func(request)) *link {
-	return &link{cfg: cfg, serve: serve, change: make(chan struct{}),
+func newLink(cfg LinkConfig, log *slog.Logger) *link {
+	return &link{cfg: cfg, change: make(chan struct{}),
 		log: log.With("link", string(cfg.ID), "peer", string(cfg.Peer))}
 }
 
@@ -256,7 +257,7 @@ func (l *link) run(ctx context.Context, conn net.Conn, s *session, peer hello) e
 	if l.up != nil {
 		l.up(l.cfg.Peer)
 	}
-	err := l.carry(ctx, &carrier{session: s, conn: conn}, l.serve)
+	err := l.carry(ctx, &carrier{session: s, conn: conn})
 	l.mu.Lock()
 	l.turn = nil
 	l.mu.Unlock()

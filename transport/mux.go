@@ -7,7 +7,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 )
 
-// The session's byte stream is a sequence of chunks:
+// The session's secret byte stream is a sequence of chunks:
 //
 //	stream id  uint32   odd ids are opened by end A, even ids by end B
 //	type       uint8

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"encoding/binary"
 	"net"
 	"sync"
@@ -9,24 +10,26 @@ import (
 	"github.com/quantum-secure-cloud/qsc/its/otp"
 )
 
-// A frame's body is
+// A frame is sealed, with bytes of the session's secret stream, or in clear under
+// a one-time tag, with bytes of its public stream (public.go), never both. Its
+// body is
 //
 //	seq    uint64   number of this frame in its direction, from 0
 //	ack    uint64   number of the next frame expected of the peer
 //	length uint32   of the stream bytes that follow
-//	…               the next bytes of the session's stream
-//	…               zeros up to a multiple of 16
+//	…               the next bytes of that stream
+//	…               zeros up to a multiple of 16, in a sealed frame
 //
 // so that every frame's pad begins at a multiple of 16, as its tag's bound asks.
 // A frame without stream bytes is a bare acknowledgement: it takes no number
-// and is not kept.
+// and is not kept. It is in clear, as there is nothing to hide.
 const (
 	bodyHead   = 20
 	bodyStep   = 16
 	maxBody    = 256 << 10 // of a frame: text, pad and seal fit the L2 cache
 	minTail    = 1 << 10   // stream bytes for which a smaller pad is not taken
-	keepLimit  = 8 << 20   // sealed bytes kept until they are acknowledged
-	ackAfter   = 1 << 20   // received bytes after which one is sent unasked
+	keepLimit  = 8 << 20   // memory of frames kept until they are acknowledged
+	ackAfter   = 1 << 20   // received bytes, in the sender's memory, after which one is sent unasked
 	frameLimit = otp.Overhead + maxBody
 )
 
@@ -39,9 +42,10 @@ type session struct {
 	peer qsc.NodeID
 
 	mu    sync.Mutex
-	work  sync.Cond // out, kept, acknowledgements or the connection have changed
-	err   error     // once set, the session is over
-	done  chan struct{}
+	work  sync.Cond       // out, kept, acknowledgements or the connection have changed
+	err   error           // once set, the session is over
+	ctx   context.Context // ends with the session
+	end   context.CancelCauseFunc
 	pipes map[uint32]*pipe
 	crowd map[*pipe]struct{} // waiting for room in out
 
@@ -49,6 +53,8 @@ type session struct {
 	out    []segment // chunks that wait to be sealed
 	outLen int       // bytes of them
 	part   []byte    // received bytes of a chunk that is not whole yet
+	pub    public
+	clear  bool // the last frame was in clear: the next one is not, if both wait
 
 	sendSeq uint64 // number of the next frame
 	kept    []sealed
@@ -69,8 +75,9 @@ type sealed struct {
 }
 
 func newSession(id [16]byte, peer qsc.NodeID, end int) *session {
-	s := &session{id: id, peer: peer, nextID: uint32(end) + 1, done: make(chan struct{}),
+	s := &session{id: id, peer: peer, nextID: uint32(end) + 1, pub: newPublic(),
 		pipes: map[uint32]*pipe{}, crowd: map[*pipe]struct{}{}}
+	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.work.L = &s.mu
 	return s
 }
@@ -87,7 +94,8 @@ func (s *session) fail(err error) {
 		p.resetLocked(err, false)
 	}
 	s.kept, s.out, s.keptLen, s.outLen = nil, nil, 0, 0
-	close(s.done)
+	s.pub.drop()
+	s.end(err)
 	s.work.Broadcast()
 }
 
@@ -118,7 +126,7 @@ func (s *session) received() uint64 {
 func (s *session) acknowledge(seq uint64) {
 	n := 0
 	for n < len(s.kept) && s.kept[n].seq < seq {
-		s.keptLen -= len(s.kept[n].frame)
+		s.keptLen -= cap(s.kept[n].frame)
 		if s.kept[n].written {
 			framePool.put(s.kept[n].frame)
 		}
@@ -145,20 +153,22 @@ func (c *carrier) close() {
 	c.mu.Unlock()
 }
 
-// next waits for something to seal and returns how many stream bytes there are;
-// 0 asks for a bare acknowledgement. ok is false when the turn is over.
-func (c *carrier) next() (n int, ok bool) {
+// next waits for something to send and says what: a frame in clear or a sealed
+// one, and how many stream bytes there are for a sealed one. ok is false when the
+// turn is over.
+func (c *carrier) next() (n int, open, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		pending := c.outLen
+		secret, public := c.outLen > 0, len(c.pub.out) > 0
 		switch {
 		case c.closed || c.err != nil:
-			return 0, false
-		case pending > 0 && c.keptLen < keepLimit:
-			return min(pending, maxBody-bodyHead), true
+			return 0, false, false
+		case (secret || public) && c.keptLen < keepLimit:
+			c.clear = public && !(secret && c.clear)
+			return min(c.outLen, maxBody-bodyHead), c.clear, true
 		case c.unacked >= ackAfter:
-			return 0, true
+			return 0, true, true
 		}
 		c.work.Wait()
 	}
@@ -171,16 +181,21 @@ func bodySize(n int) int { return (bodyHead + n + bodyStep - 1) / bodyStep * bod
 func (c *carrier) fill(body []byte) (seq uint64, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	binary.BigEndian.PutUint64(body, c.sendSeq)
-	binary.BigEndian.PutUint64(body[8:], c.recvSeq)
-	c.unacked = 0
 	n = c.drain(body[bodyHead:])
-	binary.BigEndian.PutUint32(body[16:], uint32(n))
+	c.putHead(body, n)
 	clear(body[bodyHead+n:])
 	for p := range c.crowd {
 		p.change.Broadcast()
 	}
 	return c.sendSeq, n
+}
+
+// putHead begins the body of the next frame, of n stream bytes.
+func (c *carrier) putHead(body []byte, n int) {
+	binary.BigEndian.PutUint64(body, c.sendSeq)
+	binary.BigEndian.PutUint64(body[8:], c.recvSeq)
+	binary.BigEndian.PutUint32(body[16:], uint32(n))
+	c.unacked = 0
 }
 
 // keep remembers a sealed frame until it is acknowledged.
@@ -189,7 +204,7 @@ func (c *carrier) keep(f sealed) {
 	defer c.mu.Unlock()
 	c.sendSeq++
 	c.kept = append(c.kept, f)
-	c.keptLen += len(f.frame)
+	c.keptLen += cap(f.frame)
 }
 
 // wrote says that the newest frame has left.
@@ -201,49 +216,35 @@ func (c *carrier) wrote(seq uint64) {
 	}
 }
 
-// take hands an opened body to the session and returns the requests it began.
-func (c *carrier) take(body []byte) ([]request, error) {
+// news is what a frame has brought.
+type news struct {
+	begun []request // requests that the peer begins
+	told  bool      // public messages, and nobody delivers them yet
+}
+
+// take hands an opened body, in clear or secret, to the session.
+func (c *carrier) take(body []byte, open bool) (news, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(body) < bodyHead || int64(len(body)-bodyHead) < int64(binary.BigEndian.Uint32(body[16:])) {
-		return nil, qsc.E("transport.Read", qsc.Corrupt, string(c.peer), "malformed frame body")
+		return news{}, qsc.E("transport.Read", qsc.Corrupt, string(c.peer), "malformed frame body")
 	}
 	stream := body[bodyHead:][:binary.BigEndian.Uint32(body[16:])]
 	c.stuck = 0
 	c.acknowledge(binary.BigEndian.Uint64(body[8:]))
 	if len(stream) == 0 {
-		return nil, nil
+		return news{}, nil
 	}
 	if seq := binary.BigEndian.Uint64(body); seq != c.recvSeq {
-		return nil, qsc.E("transport.Read", qsc.Conflict, string(c.peer), "frame %d came where %d was due", seq, c.recvSeq)
+		return news{}, qsc.E("transport.Read", qsc.Conflict, string(c.peer), "frame %d came where %d was due", seq, c.recvSeq)
 	}
 	c.recvSeq++
-	if c.unacked += len(body); c.unacked >= ackAfter {
+	if c.unacked += framePool.room(otp.Overhead + len(body)); c.unacked >= ackAfter {
 		c.work.Signal()
 	}
-	return c.feed(stream)
-}
-
-// bufferPool recycles buffers of one size.
-type bufferPool struct {
-	size int
-	p    sync.Pool
-}
-
-var (
-	framePool = bufferPool{size: frameLimit}
-	chunkPool = bufferPool{size: maxData}
-)
-
-func (b *bufferPool) get() []byte {
-	if v, ok := b.p.Get().(*[]byte); ok {
-		return *v
+	if open {
+		return c.hear(stream)
 	}
-	return make([]byte, b.size)
-}
-
-func (b *bufferPool) put(f []byte) {
-	if f = f[:cap(f)]; len(f) == b.size {
-		b.p.Put(&f)
-	}
+	begun, err := c.feed(stream)
+	return news{begun: begun}, err
 }
