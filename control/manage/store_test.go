@@ -50,8 +50,8 @@ func opened(t *testing.T) func(*Store, error) *Store {
 	}
 }
 
-// server is one PostgreSQL for all tests of this process.
-var server struct {
+// pg is one PostgreSQL for all tests of this process.
+var pg struct {
 	once   sync.Once
 	why    string // why there is none
 	dir    string
@@ -62,8 +62,8 @@ var server struct {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if server.stop != nil {
-		server.stop()
+	if pg.stop != nil {
+		pg.stop()
 	}
 	os.Exit(code)
 }
@@ -71,20 +71,20 @@ func TestMain(m *testing.M) {
 // postgres returns the address of an empty schema, or skips.
 func postgres(t *testing.T) string {
 	t.Helper()
-	server.once.Do(func() { server.why = startPostgres() })
-	if server.why != "" {
-		t.Skip(server.why)
+	pg.once.Do(func() { pg.why = startPostgres() })
+	if pg.why != "" {
+		t.Skip(pg.why)
 	}
-	server.Lock()
-	defer server.Unlock()
-	server.tables++
-	base := "host=" + server.dir + " user=postgres dbname=postgres sslmode=disable"
+	pg.Lock()
+	defer pg.Unlock()
+	pg.tables++
+	base := "host=" + pg.dir + " user=postgres dbname=postgres sslmode=disable"
 	db, err := sql.Open("pgx", base)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	name := "t" + strconv.Itoa(server.tables)
+	name := "t" + strconv.Itoa(pg.tables)
 	if _, err := db.ExecContext(t.Context(), "CREATE SCHEMA "+name); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func startPostgres() (why string) {
 	if err != nil {
 		return err.Error()
 	}
-	server.dir = dir
+	pg.dir = dir
 	data := filepath.Join(dir, "db")
 	run := func(name string, args ...string) *exec.Cmd {
 		cmd := exec.Command(name, args...)
@@ -150,11 +150,11 @@ func await(cmd *exec.Cmd) (why string) {
 		if strings.Contains(lines.Text(), "ready to accept connections") {
 			var drain sync.WaitGroup
 			drain.Go(func() { _, _ = io.Copy(io.Discard, said) })
-			server.stop = func() {
+			pg.stop = func() {
 				_ = in.Close()
 				drain.Wait()
 				_ = cmd.Wait()
-				_ = os.RemoveAll(server.dir)
+				_ = os.RemoveAll(pg.dir)
 			}
 			return ""
 		}
