@@ -82,6 +82,7 @@ func TestLaw2NothingButPadsBetweenNodes(t *testing.T) {
 		"cloud/site/local crypto/rand":       "the salt of a segment's records: tells them from old bytes, no secret",
 		"cloud/vault github.com/google/uuid": "object identifiers, no secrets",
 		"internal/etsi014 crypto/tls":        "the TLS that ETSI GS QKD 014 prescribes; no pad passes, and what comes through it is of class Computational",
+		"internal/etsi004 crypto/tls":        "as internal/etsi014, for ETSI GS QKD 004",
 		"internal/durable math/rand/v2":      "the disk in memory, a test double, chooses what a crash leaves",
 	})
 	for _, s := range load(t, false) {
