@@ -15,17 +15,35 @@ import (
 //go:embed tohoku.toml tokyo.toml
 var builtins embed.FS
 
-// Builtins returns the names of the networks that come with the program.
-func Builtins() []string { return []string{"tohoku", "tokyo"} }
+// written are the built-in networks that people wrote.
+var written = []string{"tohoku", "tokyo"}
+
+// Builtins returns the names of the networks that come with the program. Those
+// that are generated are made when they are asked for, and so is any other
+// "backbone-N" and "metro-N" of N nodes.
+func Builtins() []string { return append(slices.Clone(written), "backbone-100", "backbone-1000") }
 
 // Source returns the text of a built-in network as it was written, comments
-// included, or nil when there is none of that name.
+// included, or as it was generated, or nil when there is none of that name.
 func Source(name string) []byte {
-	if !slices.Contains(Builtins(), name) {
-		return nil
+	if slices.Contains(written, name) {
+		text, _ := builtins.ReadFile(name + ".toml")
+		return text
 	}
-	text, _ := builtins.ReadFile(name + ".toml")
-	return text
+	if n, ok := generated(name); ok {
+		return n.Marshal()
+	}
+	return nil
+}
+
+// builtin returns the built-in network of that name.
+func builtin(name string) (*Network, bool, error) {
+	if slices.Contains(written, name) {
+		n, err := Parse(name, Source(name))
+		return n, true, err
+	}
+	n, ok := generated(name)
+	return n, ok, nil
 }
 
 // Load reads the file of that name or, when there is no such file, the
@@ -35,8 +53,10 @@ func Source(name string) []byte {
 func Load(fileOrBuiltin string) (*Network, error) {
 	info, err := os.Stat(fileOrBuiltin)
 	isFile := err == nil && !info.IsDir()
-	if text := Source(fileOrBuiltin); text != nil && !isFile {
-		return Parse(fileOrBuiltin, text)
+	if !isFile {
+		if n, ok, err := builtin(fileOrBuiltin); ok {
+			return n, err
+		}
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
