@@ -73,3 +73,38 @@ func FuzzFeed(f *testing.F) {
 		}
 	})
 }
+
+// FuzzHear gives a session the public stream of a peer gone mad, in two parts.
+func FuzzHear(f *testing.F) {
+	good := newPublic()
+	for _, m := range [][]byte{nil, {1, 2, 3}, make([]byte, 5000)} {
+		good.put(len(m)+chunkHead, chunkHeader(0, chunkMessage, len(m)))
+		good.put(len(m), m)
+	}
+	good.put(chunkHead, chunkHeader(0, chunkCredit, 4))
+	good.put(4, []byte{0, 16, 0, 0})
+	var stream []byte
+	for _, o := range good.out {
+		stream = append(stream, o.buf[outHead:outHead+o.n]...)
+	}
+	f.Add(stream, 20)
+	f.Add(stream[:12], 3)
+	f.Add([]byte{0, 0, 0, 0, chunkMessage, 0xff, 0xff, 0xff}, 3)
+	f.Add([]byte{0, 0, 0, 1, chunkOpen, 0, 0, 1, 1}, 3)
+	f.Fuzz(func(t *testing.T, b []byte, cut int) {
+		s := newSession([16]byte{}, "peer", 1)
+		cut = min(max(cut, 0), len(b))
+		for _, part := range [][]byte{b[:cut], b[cut:]} {
+			if _, err := s.hear(part); err != nil {
+				break
+			}
+		}
+		total := 0
+		for m := s.nextMessage(); m != nil; m = s.nextMessage() {
+			total += len(m) + envelope
+		}
+		if total > s.pub.held || s.pub.held > publicWindow || s.pub.credit > publicWindow || len(s.pipes) > 0 {
+			t.Fatalf("%d of messages, %d held, credit %d, %d streams", total, s.pub.held, s.pub.credit, len(s.pipes))
+		}
+	})
+}

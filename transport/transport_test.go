@@ -64,15 +64,20 @@ var handlers = map[Method]Handler{
 
 // world is two nodes and the wire between them.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	la, lb   *memLedger
 	a, b     *Endpoint
 	wire     *tap
 	listener string
+	hear     [2]hearing // what a and b do with public messages
 }
 
-func newWorld(t *testing.T, pad int) *world {
-	w := &world{t: t}
+type hearing func(ctx context.Context, peer qsc.NodeID, msg []byte)
+
+func newWorld(t *testing.T, pad int) *world { return newHearingWorld(t, pad, nil, nil) }
+
+func newHearingWorld(t *testing.T, pad int, a, b hearing) *world {
+	w := &world{t: t, hear: [2]hearing{a, b}}
 	w.la, w.lb = memPair(pad)
 	w.startB("127.0.0.1:0")
 	w.wire = newTap(t, w.listener)
@@ -84,7 +89,7 @@ func newWorld(t *testing.T, pad int) *world {
 var quiet = slog.New(slog.DiscardHandler)
 
 func (w *world) startA() {
-	w.a = Open(Config{Node: "a", Handlers: handlers, Logger: quiet, Links: []LinkConfig{
+	w.a = Open(Config{Node: "a", Handlers: handlers, Receive: w.hear[0], Logger: quiet, Links: []LinkConfig{
 		{ID: "a-b", End: 0, Peer: "b", Addr: w.wire.l.Addr().String(), Ledger: w.la}}})
 }
 
@@ -94,7 +99,7 @@ func (w *world) startB(addr string) {
 		w.t.Fatal(err)
 	}
 	w.listener = l.Addr().String()
-	w.b = Open(Config{Node: "b", Handlers: handlers, Logger: quiet, Listener: l,
+	w.b = Open(Config{Node: "b", Handlers: handlers, Receive: w.hear[1], Logger: quiet, Listener: l,
 		Links: []LinkConfig{{ID: "a-b", End: 1, Peer: "a", Ledger: w.lb}}})
 }
 

@@ -24,13 +24,6 @@ func cut(t *rapid.T, label string, key []byte) (pads []*Pad) {
 	return pads
 }
 
-func keyOf(pads []*Pad) (key []byte) {
-	for _, p := range pads {
-		key = append(key, p.life.key...)
-	}
-	return key
-}
-
 func TestAnnounceAndRelease(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.OneOf(rapid.IntRange(Align, 300), rapid.IntRange(tile-40, 3*tile)).Draw(t, "n")

@@ -1,0 +1,78 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/quantum-secure-cloud/qsc"
+)
+
+func TestSendErrors(t *testing.T) {
+	w := newHearingWorld(t, 1<<20, nil, nil) // nobody hears: dropped
+	for range 100 {
+		if err := say(t.Context(), w.a, "b", make([]byte, 100_000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.a.Send(t.Context(), "nobody"); !qsc.IsKind(err, qsc.NotFound) {
+		t.Error("got", err)
+	}
+	if err := w.a.Send(t.Context(), "b", make([]byte, MaxPublic), []byte{1}); !qsc.IsKind(err, qsc.Invalid) {
+		t.Error("got", err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("enough"))
+	if err := w.a.Send(ctx, "b", nil); !qsc.IsKind(err, qsc.Timeout) {
+		t.Error("got", err)
+	}
+	_ = w.wire.l.Close()
+	_ = w.b.Close()
+	for err := error(nil); !qsc.IsKind(err, qsc.Unreachable); {
+		if err = w.a.Send(t.Context(), "b", make([]byte, 1000)); err != nil && !qsc.IsKind(err, qsc.Unreachable) {
+			t.Fatal("got", err)
+		}
+	}
+	_ = w.a.Close()
+	if err := w.a.Send(t.Context(), "b", nil); !qsc.IsKind(err, qsc.Unreachable) {
+		t.Error("got", err)
+	}
+}
+
+// A sender that waits for the window learns of the session's end, and so does the
+// receiver.
+func TestSessionEndsUnderMessages(t *testing.T) {
+	began, ended := make(chan struct{}), make(chan error, 1)
+	w := newHearingWorld(t, 8<<20, nil, func(ctx context.Context, _ qsc.NodeID, _ []byte) {
+		close(began)
+		<-ctx.Done()
+		ended <- ctx.Err()
+	})
+	if err := say(t.Context(), w.a, "b", nil); err != nil {
+		t.Fatal(err)
+	}
+	<-began
+	done := make(chan error, 1)
+	go func() {
+		for {
+			if err := w.a.Send(t.Context(), "b", make([]byte, 1<<20)); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	for w.wire.volume() < 3<<20 {
+		time.Sleep(time.Millisecond)
+	}
+	for _, e := range []*Endpoint{w.b, w.a} {
+		s, _, _ := e.links[0].current()
+		s.fail(qsc.E("test", qsc.Exhausted, "", "a frame that cannot be opened"))
+	}
+	if err := <-done; !qsc.IsKind(err, qsc.Unreachable) {
+		t.Error("got", err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("the receiver's context did not end")
+	}
+}
