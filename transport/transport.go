@@ -1,11 +1,13 @@
 // Package transport carries everything that nodes say to each other over
 // key-consuming channels: one TCP connection for each QKD link, inside which
-// every byte, request names included, is in one-time-pad frames. Nothing
-// computational is needed for its secrecy or its authenticity.
+// requests, their names included, are in one-time-pad frames, and public messages
+// (Endpoint.Send) in clear ones, all under one-time tags. Nothing computational is
+// needed for secrecy or authenticity.
 //
 // It stores no key (keymgmt), chooses no path (control) and knows no meaning of
-// what it carries (cloud). Only the connection's preface, which names the link,
-// and the frame headers, which name pad positions, are in clear.
+// what it carries (cloud, keymgmt/relay). Only the connection's preface, which
+// names the link, the frame headers, which name pad positions, and public messages
+// are in clear.
 package transport
 
 import (
