@@ -2,6 +2,7 @@ package etsi014
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"unicode/utf8"
 )
@@ -100,19 +101,23 @@ func (s *scanner) array(item func()) { s.list('[', ']', item) }
 // text reads a string. Without escapes it is a view of the input.
 func (s *scanner) text() []byte {
 	s.expect('"')
-	start, escaped := s.pos, false
-	for s.err == nil && s.pos < len(s.b) {
+	if s.err != nil {
+		return nil
+	}
+	start := s.pos
+	if n := bytes.IndexByte(s.b[start:], '"'); n >= 0 && plain(s.b[start:start+n]) {
+		s.pos += n + 1
+		return s.b[start : start+n]
+	}
+	for s.pos < len(s.b) {
 		switch c := s.b[s.pos]; {
 		case c == '"':
 			s.pos++
-			if escaped {
-				return s.unescape(s.b[start-1 : s.pos])
-			}
-			return s.b[start : s.pos-1]
+			return s.unescape(s.b[start-1 : s.pos])
 		case c < 0x20:
 			s.malformed()
+			return nil
 		case c == '\\':
-			escaped = true
 			s.pos += 2
 		default:
 			s.pos++
@@ -121,6 +126,25 @@ func (s *scanner) text() []byte {
 	s.malformed()
 	s.pos = len(s.b)
 	return nil
+}
+
+// plain reports whether a string has neither escapes nor control characters,
+// eight bytes at a time: most of what is read is base64.
+func plain(b []byte) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		x := binary.LittleEndian.Uint64(b)
+		y := x ^ ones*'\\'
+		if ((x-ones*0x20)&^x|(y-ones)&^y)&high != 0 {
+			return false
+		}
+	}
+	for _, c := range b {
+		if c < 0x20 || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *scanner) unescape(quoted []byte) []byte {
