@@ -60,7 +60,8 @@ type Flow struct {
 	Protection keymgmt.Protection `json:"protection"`
 	Paths      []keymgmt.Path     `json:"paths"`
 	Disjoint   bool               `json:"disjoint"`
-	Rate       qsc.BitRate        `json:"rate"` // of delivered key, max-min fair
+	Rate       qsc.BitRate        `json:"rate"`  // of delivered key, max-min fair
+	Short      bool               `json:"short"` // less than the demand's minimum: the links do not have it
 }
 
 // Table is all that one node is told. Epoch fences: it rises with every leader
@@ -107,4 +108,88 @@ type Bus interface {
 	Report(ctx context.Context, r Report) error
 	// Tables calls take for every table pushed to node until ctx ends.
 	Tables(ctx context.Context, node qsc.NodeID, take func(Table)) error
+}
+
+// NodeView is what a controller knows of one node.
+type NodeView struct {
+	Node  qsc.NodeID
+	Heard bool // it has reported lately
+	Links []LinkView
+	Flows []Flow // that it was told
+	Apps  []AppView
+}
+
+// LinkView is a link as seen from one of its ends.
+type LinkView struct {
+	Link     qsc.LinkID
+	Number   int        // of the link at this node, from 0
+	Peer     qsc.NodeID // the other end
+	Far      int        // Number at the other end
+	Kind     string
+	Distance float64   // km; 0: not known
+	First    bool      // this node is the first end of the network description
+	State    LinkState // this end's last word
+	Up       bool      // by all that is known
+	Taken    qsc.BitRate
+	Free     qsc.BitRate
+}
+
+// AppView is a pair of applications whose master is served by the node.
+type AppView struct {
+	Master, Slave qsc.AppID
+	Peer          qsc.NodeID // that serves the slave
+	Policy        keymgmt.Policy
+}
+
+// HopView is an entry of a virtual link and what became of it.
+type HopView struct {
+	Hop
+	Active bool   // its path is used for key between its ends
+	Fault  string // why its entries spell no path; "" and not Active: set aside, a part of it is down
+}
+
+// EventKind says what an event is about.
+type EventKind string
+
+// The kinds of event.
+const (
+	EventNodeUp     EventKind = "node-up"
+	EventNodeDown   EventKind = "node-down"
+	EventLinkUp     EventKind = "link-up"
+	EventLinkDown   EventKind = "link-down"
+	EventShort      EventKind = "short"       // a guaranteed minimum cannot be met
+	EventEnough     EventKind = "enough"      // it can again
+	EventAppNew     EventKind = "app-new"     // a pair of applications was allowed
+	EventAppChanged EventKind = "app-changed" // its policy is another one
+	EventAppGone    EventKind = "app-gone"
+)
+
+// Event is something that an operator may want to know.
+type Event struct {
+	Seq  uint64 // rises by one
+	At   time.Time
+	Kind EventKind
+	Node qsc.NodeID
+	Peer qsc.NodeID // the other end of the link or flow
+	Link qsc.LinkID
+	App  [2]qsc.AppID // master and slave
+}
+
+// Northbound is what an operator's door sees of a controller.
+type Northbound interface {
+	// Nodes lists the nodes of the network description.
+	Nodes() []qsc.NodeID
+	// Node returns what is known of a node. Errors: NotFound; Busy when another
+	// controller leads.
+	Node(ctx context.Context, id qsc.NodeID) (NodeView, error)
+	// Hops lists the entries of virtual links at a node. Errors as Node.
+	Hops(ctx context.Context, node qsc.NodeID) ([]HopView, error)
+	// PutHop stores or replaces an entry. It is durable when PutHop returns.
+	// Errors: Invalid for an entry that no path can be made with.
+	PutHop(ctx context.Context, h Hop) error
+	// DropHop removes an entry. Errors: NotFound.
+	DropHop(ctx context.Context, link VirtualID, node qsc.NodeID) error
+	// Events returns the events after Seq after, or waits for the next one until
+	// ctx ends. Old ones are forgotten: a gap in Seq shows. Errors: Timeout.
+	Events(ctx context.Context, after uint64) ([]Event, error)
 }

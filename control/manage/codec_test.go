@@ -126,7 +126,7 @@ func again[T any](t *testing.T, v T, encode func(T) ([]byte, error), decode func
 func TestMessagesCarryOnlyRecomputableState(t *testing.T) {
 	allowed := strings.Fields(`node boot seq epoch version links demands flows
 		link up send recv size rate qber kind class
-		from to protection paths need min max priority ttl disjoint`)
+		from to protection paths need min max priority ttl disjoint short`)
 	seen := map[string]bool{}
 	for _, v := range []any{control.Report{}, control.Table{}} {
 		members(reflect.TypeOf(v), seen)

@@ -1,0 +1,144 @@
+package manage
+
+import (
+	"time"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/control"
+	"github.com/quantum-secure-cloud/qsc/control/rate"
+	"github.com/quantum-secure-cloud/qsc/control/route"
+)
+
+// link is what the controller knows of one link: each end's last word and how
+// the stock moves.
+type link struct {
+	ends [2]int // members
+	said [2]*control.LinkState
+
+	state route.State
+	trend trend
+}
+
+// trend follows the stock of both directions.
+type trend struct {
+	known bool
+	at    time.Duration
+	stock [2]int64
+	slope [2]float64 // bytes per second, smoothed
+}
+
+// Reports closer than this say little about a slope.
+const trendStep = 500 * time.Millisecond
+
+// takeLinks notes a node's view of its links. One that it leaves out is down.
+func (c *Core) takeLinks(node int, r control.Report, numbers []int32) {
+	news := make(map[int32]*control.LinkState, len(numbers))
+	for k, n := range numbers {
+		news[n] = &r.Links[k]
+	}
+	for _, l := range c.net.LinksOf(r.Node) {
+		n, _ := c.graph.LinkNumber(l.ID)
+		at := &c.links[n]
+		end := 0
+		if at.ends[1] == node {
+			end = 1
+		}
+		s := news[n]
+		if s == nil {
+			s = &control.LinkState{Link: l.ID}
+		}
+		if was := at.said[end]; was == nil || was.Up != s.Up {
+			c.urgent = true
+		}
+		at.said[end] = s
+	}
+}
+
+// price tells the graph what is known of every link now.
+func (c *Core) price(now time.Duration) {
+	for n := range c.links {
+		l := &c.links[n]
+		was := l.state
+		l.state = l.merge()
+		l.trend.take(now, l.state)
+		l.state.Trend = l.trend.slope
+		for dir := range 2 {
+			l.state.Avoid[dir] = l.dry(dir, was.Avoid[dir], c.cfg.Dry)
+		}
+		_, _ = c.graph.SetLink(c.graph.Link(int32(n)), l.state) // every link is in the graph
+	}
+}
+
+// merge joins what the two ends say: it is up when all who speak say so, and
+// what either lacks is lacking.
+func (l *link) merge() route.State {
+	var s route.State
+	for end, said := range l.said {
+		if said == nil {
+			continue
+		}
+		// Stock[0] runs from end 0 to end 1: what end 0 sends, end 1 receives.
+		stock := [2]int64{said.Send, said.Recv}
+		if end == 1 {
+			stock = [2]int64{said.Recv, said.Send}
+		}
+		if l.said[1-end] == nil || end == 0 {
+			s = route.State{Up: said.Up, Stock: stock, Size: said.Size, Rate: said.Rate}
+			continue
+		}
+		s.Up = s.Up && said.Up
+		s.Stock = [2]int64{min(s.Stock[0], stock[0]), min(s.Stock[1], stock[1])}
+		s.Size, s.Rate = min(s.Size, said.Size), min(s.Rate, said.Rate)
+	}
+	return s
+}
+
+// take measures the slope since the last measurement and smooths it by half.
+func (t *trend) take(now time.Duration, s route.State) {
+	if !s.Up {
+		*t = trend{}
+		return
+	}
+	dt := now - t.at
+	if t.known && dt < trendStep {
+		return
+	}
+	for dir := range 2 {
+		if t.known {
+			slope := float64(s.Stock[dir]-t.stock[dir]) / dt.Seconds()
+			t.slope[dir] = (t.slope[dir] + slope) / 2
+		}
+	}
+	t.known, t.at, t.stock = true, now, s.Stock
+}
+
+// dry reports whether flows should leave one direction of the link: it drains
+// and will be empty within the horizon, or holds less than a 32nd. Once left, a
+// link that makes key is taken again when it is a quarter full and no longer
+// about to run dry; so flows do not swing.
+func (l *link) dry(dir int, was bool, horizon time.Duration) bool {
+	s := l.state
+	stock, slope := s.Stock[dir], s.Trend[dir]
+	draining := rate.Reserve{Stock: stock, Draw: qsc.BitRate(max(0, -slope) * 8)}
+	if draining.DryWithin(horizon) || stock < s.Size/32 {
+		return true
+	}
+	return was && stock < s.Size/4
+}
+
+// capacity is the rate that flows may share on the link, in secret bits per
+// second of both directions: what it makes or, of a finite stock, what spends it
+// within stockLife.
+func (l *link) capacity() qsc.BitRate {
+	switch s := l.state; {
+	case !s.Up:
+		return 0
+	case s.Rate > 0:
+		return s.Rate
+	default:
+		return qsc.BitRate(float64(s.Stock[0]+s.Stock[1]) * 8 / stockLife.Seconds())
+	}
+}
+
+// stockLife is over how long a couriered stock is spread.
+const stockLife = 24 * time.Hour
