@@ -21,7 +21,7 @@ type Config struct {
 	ClientCAs   *x509.CertPool  // who signs the callers' certificates
 	MinVersion  uint16          // of TLS; never below 1.2, the default
 
-	MaxConns   int           // connections at once; 16,384
+	MaxConns   int           // connections at once; 10,240
 	HeaderTime time.Duration // for the handshake, and for a request's header; 10 s
 	ReadTime   time.Duration // for a whole request; 20 s
 	WriteTime  time.Duration // from the end of the header to the end of the answer; 30 s
@@ -42,7 +42,7 @@ func (c *Config) defaults() {
 		}
 	}
 	if c.MaxConns <= 0 {
-		c.MaxConns = 16384
+		c.MaxConns = 10240
 	}
 	if c.MaxHeader <= 0 {
 		c.MaxHeader = 16 << 10
