@@ -26,7 +26,10 @@ func (w *world) build() error {
 		w.nodes = append(w.nodes, node{id: n.ID, up: true, boots: 1})
 	}
 	for i, s := range net.Links {
-		l := link{spec: s, up: true, rate: float64(s.Rate) / 8, size: s.Pad, ends: [2]int32{w.nodeOf[s.Ends[0]], w.nodeOf[s.Ends[1]]}, settled: -warm}
+		l := link{spec: s, whole: true, up: true, rate: float64(s.Rate) / 8, size: s.Pad, ends: [2]int32{w.nodeOf[s.Ends[0]], w.nodeOf[s.Ends[1]]}, settled: -warm}
+		if s.Rate == 0 { // couriered: the rings are full, and stay what they are
+			l.lanes[0].made, l.lanes[1].made = l.size, l.size
+		}
 		l.settle(0)
 		w.links = append(w.links, l)
 		w.linkOf[sorted(l.ends)] = int32(i)

@@ -9,34 +9,43 @@ import (
 )
 
 const (
-	reportEvery = 5 * time.Minute
+	reportEvery = 15 * time.Minute
 	pushTime    = 200 * time.Millisecond // from a report to a table at the node
 )
 
 func (w *world) cut(l int32) {
 	k := &w.links[l]
 	k.settle(w.now)
-	k.up = false
+	k.whole = false
 	w.rep.Cuts++
-	w.broken(l)
 	w.sometime(w.cfg.Faults.LinkFor, mend, l)
-	w.tell(k.ends[0], k.ends[1])
+	if k.up {
+		k.up = false
+		w.broken(l)
+		w.tell(k.ends[0], k.ends[1])
+	}
 }
 
 func (w *world) mend(l int32) {
 	k := &w.links[l]
-	k.settle(w.now)
-	if k.up = w.nodes[k.ends[0]].up && w.nodes[k.ends[1]].up; !k.up {
-		w.plan(time.Minute, mend, l) // no link without both its nodes
-		return
+	k.whole = true
+	w.sometime(w.cfg.Faults.LinkEvery, cut, l)
+	if w.nodes[k.ends[0]].up && w.nodes[k.ends[1]].up {
+		w.join(l)
+		w.tell(k.ends[0], k.ends[1])
 	}
+}
+
+// join takes a link up whose fibre is whole and whose nodes are there.
+func (w *world) join(l int32) {
+	k := &w.links[l]
+	k.settle(w.now)
+	k.up = true
 	for i := range w.flows {
 		if f := &w.flows[i]; f.brokenAt != 0 && f.broken == l {
 			f.brokenAt = 0 // there was no way around
 		}
 	}
-	w.sometime(w.cfg.Faults.LinkEvery, cut, l)
-	w.tell(k.ends[0], k.ends[1])
 }
 
 // broken notes which flows lose a path, to time their re-route.
@@ -63,6 +72,7 @@ func (w *world) crash(n int32) {
 	v.up = false
 	v.boots++
 	w.rep.Crashes++
+	var peers []int32
 	for _, l := range v.links {
 		k := &w.links[l]
 		k.settle(w.now)
@@ -70,9 +80,10 @@ func (w *world) crash(n int32) {
 		if k.up {
 			k.up = false
 			w.broken(l)
-			w.tell(k.ends[0] + k.ends[1] - n)
+			peers = append(peers, k.ends[0]+k.ends[1]-n)
 		}
 	}
+	w.tell(peers...)
 	for _, f := range v.flows {
 		w.flows[f].crash(w)
 	}
@@ -83,13 +94,18 @@ func (w *world) crash(n int32) {
 func (w *world) boot(n int32) {
 	v := &w.nodes[n]
 	v.up = true
+	told := []int32{n}
 	for _, l := range v.links {
-		w.plan(time.Second, mend, l)
+		k := &w.links[l]
+		if far := k.ends[0] + k.ends[1] - n; w.nodes[far].up && k.whole {
+			w.join(l)
+			told = append(told, far)
+		}
 	}
 	for _, f := range v.flows {
 		w.flows[f].sync(w)
 	}
-	w.tell(n)
+	w.tell(told...)
 	w.sometime(w.cfg.Faults.NodeEvery, crash, n)
 }
 

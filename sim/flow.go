@@ -60,7 +60,8 @@ type segment struct {
 // farSegment is the slave's copy.
 type farSegment struct {
 	size    int32
-	gone    int32 // slots fetched or expired
+	out     int32 // runs of slots that are issued and not yet fetched
+	done    bool  // the master's node has nothing left of it
 	fetched []uint64
 	named   uint64
 	shared  bool // the master's node has stored it too, and remembers that
@@ -101,7 +102,8 @@ const (
 	lightKm   = 5 * time.Microsecond   // per km of fibre
 	perHop    = 200 * time.Microsecond // software
 	timeout   = 2 * time.Second        // of a round
-	stockFor  = 20 * time.Minute       // of mean use that is kept, at least
+	stockFor  = 20 * time.Minute       // of the busiest hour's use: below it, key is made
+	fillFor   = 3                      // times as much is what is made then
 	openLimit = 4                      // rounds of a flow on their way
 )
 
@@ -110,8 +112,14 @@ func (w *world) stock(i int32) {
 	f := &w.flows[i]
 	have := f.ready() + f.making
 	low := max(int64(f.use*demandMax*stockFor.Seconds()), int64(2*f.batch)) + f.owed()
-	for have < low && f.open < openLimit && w.grant(f, low-have) {
-		size := int32(min(max(low-have, segmentLo/slot), segmentHi/slot))
+	if have >= low {
+		return
+	}
+	for high := fillFor * low; have < high && f.open < openLimit; {
+		size := int32(min(max(high-have, segmentLo/slot), segmentHi/slot))
+		if !w.grant(f, int64(size)) {
+			return
+		}
 		if !w.begin(i, size) {
 			return
 		}

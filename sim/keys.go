@@ -76,8 +76,15 @@ func (w *world) issue(i, n int32) {
 			w.violate("flow %d issues slot %d of segment %d again", i, first, s.seq)
 		}
 		f.top = at + uint64(k)
+		far := f.far[s.seq]
+		if far == nil {
+			w.violate("flow %d issues from segment %d, which the other end does not have", i, s.seq)
+			far = &farSegment{}
+		}
+		far.out++
 		w.send(fetching{flow: i, seq: s.seq, first: first, size: k, named: s.named, by: w.now + ttl})
 		if n -= k; s.next == s.size {
+			far.done = true
 			f.near = f.near[1:]
 		}
 	}
@@ -117,18 +124,14 @@ func (w *world) fetch(id int32) {
 		}
 		s.fetched[k/64] |= 1 << (k % 64)
 	}
-	s.gone += b.size
 	if w.now >= b.by {
 		w.rep.Expired += int64(b.size)
 	} else {
 		w.rep.Fetched += int64(b.size)
 	}
-	// What a crash of the master burnt will never be fetched: the segment goes when
-	// a later one is in use.
-	if s.gone == s.size || s.gone > 0 && f.passed(b.seq) && w.now >= b.by {
+	// A segment goes when the master's node has nothing left of it and nothing that
+	// was issued of it is outstanding: what a crash burnt will never be fetched.
+	if s.out--; s.out == 0 && s.done {
 		delete(f.far, b.seq)
 	}
 }
-
-// passed reports whether the master's node has nothing left of a segment.
-func (f *flow) passed(seq uint32) bool { return len(f.near) > 0 && f.near[0].seq > seq }

@@ -49,7 +49,8 @@ func (l *lane) crash() {
 type link struct {
 	spec    topology.Link
 	ends    [2]int32
-	up      bool
+	whole   bool    // its fibre
+	up      bool    // and both its nodes
 	rate    float64 // bytes a second, both directions
 	size    int64   // of a ring
 	lanes   [2]lane // 0: from end A

@@ -75,21 +75,21 @@ func tokyo(t testing.TB) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Network: net, Days: 0.5, Seed: 1, Control: newPlain(net), Faults: Faults{
+	c := Config{Network: net, Days: 0.2, Seed: 1, Control: newPlain(net), Faults: Faults{
 		LinkEvery: 20 * time.Minute, LinkFor: 2 * time.Minute, NodeEvery: 30 * time.Minute, NodeFor: time.Minute,
 		Controller: time.Hour, Takeover: 5 * time.Second,
 	}}
 	for _, a := range net.Nodes {
 		for _, b := range net.Nodes {
 			if a.ID != b.ID {
-				c.Pairs = append(c.Pairs, Pair{Master: qsc.AppID("app-" + a.ID), Slave: qsc.AppID("app-" + b.ID), From: a.ID, To: b.ID, KeysPerDay: 500_000, Batch: 8})
+				c.Pairs = append(c.Pairs, Pair{Master: qsc.AppID("app-" + a.ID), Slave: qsc.AppID("app-" + b.ID), From: a.ID, To: b.ID, KeysPerDay: 10_000_000, Batch: 64})
 			}
 		}
 	}
 	return c
 }
 
-func TestHalfADayWithFaults(t *testing.T) {
+func TestDayWithFaults(t *testing.T) {
 	r, err := Run(t.Context(), tokyo(t))
 	if err != nil {
 		t.Fatal(err)
@@ -154,6 +154,38 @@ func TestOracle(t *testing.T) {
 		w.finish()
 		if before != 0 || w.rep.Violations == 0 {
 			t.Errorf("%s: %d violations before, %d after", name, before, w.rep.Violations)
+		}
+	}
+}
+
+// The built-in networks live with the controller that real nodes use.
+func TestBuiltinNetworks(t *testing.T) {
+	for _, name := range []string{"tokyo", "tohoku", "backbone-100"} {
+		c, err := Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Days, c.Seed, c.Faults = 0.1, 3, DefaultFaults()
+		c.Faults.LinkEvery /= 20
+		r, err := Run(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Violations != 0 || r.Fetched == 0 || r.Fetched+r.Expired > r.Issued {
+			t.Errorf("%s: %d violations (%q), %d of %d keys fetched", name, r.Violations, r.Examples, r.Fetched, r.Issued)
+		}
+	}
+}
+
+func BenchmarkBackboneHour(b *testing.B) {
+	for b.Loop() {
+		c, err := Load("backbone-1000")
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Days, c.Seed, c.Faults = 1.0/24, 1, DefaultFaults()
+		if r, err := Run(b.Context(), c); err != nil || r.Violations != 0 {
+			b.Fatal(err, r.Violations)
 		}
 	}
 }
