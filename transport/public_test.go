@@ -114,17 +114,22 @@ func TestSlowReceiver(t *testing.T) {
 	if err := say(t.Context(), w.a, "b", numbered(0, 4)); err != nil {
 		t.Fatal(err)
 	}
+	s, _, _ := w.a.links[0].current()
+	full := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.pub.credit < 100_000+envelope
+	}
 	sent := 1
-	for ; ; sent++ {
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		err := w.a.Send(ctx, "b", numbered(sent, 100_000))
-		cancel()
-		if qsc.IsKind(err, qsc.Timeout) {
-			break
-		}
-		if err != nil {
+	for ; !full(); sent++ {
+		if err := w.a.Send(t.Context(), "b", numbered(sent, 100_000)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := w.a.Send(ctx, "b", numbered(sent, 100_000)); !qsc.IsKind(err, qsc.Timeout) {
+		t.Fatal("a message beyond the window:", err)
 	}
 	if bytes := sent * (100_000 + envelope); bytes < publicWindow-200_000 || bytes > publicWindow+200_000 {
 		t.Errorf("the sender stopped after %d bytes, the window is %d", bytes, publicWindow)
