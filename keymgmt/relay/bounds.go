@@ -27,13 +27,13 @@ func (c *core) grow(l *leg, n int) {
 	l.size += n
 	c.count(l, 0, n)
 	from := l.key.From
-	for over(c.byNode[from], c.bounds.neighbourLegs, c.bounds.neighbourBytes) && c.dropOldest(func(o *leg) bool { return o != l && o.key.From == from }) {
+	for beyond(c.byNode[from], c.bounds.neighbourLegs, c.bounds.neighbourBytes) && c.dropOldest(func(o *leg) bool { return o != l && o.key.From == from }) {
 	}
-	for over(c.total, c.bounds.legs, c.bounds.bytes) && c.dropOldest(func(o *leg) bool { return o != l }) {
+	for beyond(c.total, c.bounds.legs, c.bounds.bytes) && c.dropOldest(func(o *leg) bool { return o != l }) {
 	}
 }
 
-func over(a load, legs, bytes int) bool { return a.legs > legs || a.bytes > bytes }
+func beyond(a load, legs, bytes int) bool { return a.legs > legs || a.bytes > bytes }
 
 func (c *core) count(l *leg, legs, bytes int) {
 	c.total = c.total.plus(legs, bytes)
@@ -124,6 +124,7 @@ func (c *core) dropRound(r *round) {
 		c.status.Failed++
 	}
 	c.endLegs(r)
+	c.ends.add(r.id)
 	delete(c.rounds, r.id)
 }
 
@@ -153,22 +154,23 @@ func (c *core) age() {
 	}
 }
 
-// recentSize is how many finished legs are remembered, so that an order that
-// comes twice costs no key.
+// recentSize is how many finished legs and rounds are remembered, so that an
+// order that comes twice costs no key, and one that comes very late revives no
+// round.
 const recentSize = 1024
 
-// recent remembers the last legs that are gone.
-type recent struct {
-	ring [recentSize]legKey
+// recent remembers the last names that were added.
+type recent[T comparable] struct {
+	ring [recentSize]T
 	next int
-	set  map[legKey]bool
+	set  map[T]bool
 }
 
-func (r *recent) has(k legKey) bool { return r.set[k] }
+func (r *recent[T]) has(k T) bool { return r.set[k] }
 
-func (r *recent) add(k legKey) {
+func (r *recent[T]) add(k T) {
 	if r.set == nil {
-		r.set = map[legKey]bool{}
+		r.set = map[T]bool{}
 	}
 	if r.set[k] {
 		return

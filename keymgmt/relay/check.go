@@ -13,31 +13,31 @@ import (
 // block (uniform too, and used for nothing), and the 48 check bytes: the point r,
 // the mask s of the check, the mask a of the ack's tag.
 type roundKey struct {
-	n int
-	b qsc.Secret
+	N   int
+	All qsc.Secret
 }
 
 func newRoundKey(o *offer) *roundKey {
 	return &roundKey{int(o.N), qsc.NewSecret(make([]byte, o.size()))}
 }
 
-func (k *roundKey) whole() []byte { return k.b.Expose() }
+func (k *roundKey) whole() []byte { return k.All.Expose() }
 
 // at returns the block that ends so many bytes before the end.
-func (k *roundKey) at(fromEnd int) [16]byte { return [16]byte(k.whole()[k.b.Len()-fromEnd-align:]) }
+func (k *roundKey) at(fromEnd int) [16]byte { return [16]byte(k.whole()[k.All.Len()-fromEnd-align:]) }
 
 func (k *roundKey) point() [16]byte   { return k.at(2 * align) }
 func (k *roundKey) mask() [16]byte    { return k.at(align) }
 func (k *roundKey) ackMask() [16]byte { return k.at(0) }
 
 // wipe overwrites all of it.
-func (k *roundKey) wipe() { k.b.Zeroise() }
+func (k *roundKey) wipe() { k.All.Zeroise() }
 
 // take returns the key alone, which is the caller's, and overwrites the rest.
 func (k *roundKey) take() qsc.Secret {
 	b := k.whole()
-	clear(b[k.n:])
-	return qsc.NewSecret(b[:k.n:k.n])
+	clear(b[k.N:])
+	return qsc.NewSecret(b[:k.N:k.N])
 }
 
 // lead is the first two blocks under the hash: the field's one, and zero. They
@@ -55,7 +55,7 @@ var lead = [32]byte{0: 1}
 // the work. docs/design/relay.md has the proof of what it detects.
 func (k *roundKey) check(t *terms) [16]byte {
 	r, s := k.point(), k.mask()
-	body := k.whole()[:k.b.Len()-checkSize]
+	body := k.whole()[:k.All.Len()-checkSize]
 	text := t.encode(len(body))
 	var h uhash.Key
 	h.ResetFor(&r, len(lead)+len(body)+len(text)+align)
@@ -94,24 +94,64 @@ func (k *roundKey) ackTag(ack *message) [16]byte {
 	return h.Tag(&a, nil, w.B)
 }
 
+// seal makes the round's key of its sub-keys, which end here: what the source
+// keeps, the check, and what it sends along with each path.
+func seal(j jobSeal, subs []part) evSealed {
+	defer wipeParts(subs)
+	o := &j.Terms.Offer
+	used := subs
+	if o.Need < o.Paths {
+		used = subs[:o.Need]
+	}
+	k := newRoundKey(o)
+	fix, err := fixes(o, subs)
+	if err == nil {
+		err = combine(k.whole(), o, used)
+	}
+	if err != nil {
+		k.wipe()
+		return evSealed{Job: j.Job, Kind: qsc.KindOf(err)}
+	}
+	return evSealed{Job: j.Job, Key: k, Check: k.check(&j.Terms), Fixes: fix}
+}
+
+// verify makes the round's key of the sub-keys that came, and checks it.
+func verify(j jobVerify) evVerified {
+	k := newRoundKey(&j.Terms.Offer)
+	if combine(k.whole(), &j.Terms.Offer, j.Parts) != nil || !k.verify(&j.Terms) {
+		k.wipe()
+		return evVerified{Job: j.Job}
+	}
+	ack := message{ID: j.Terms.ID, Class: j.Class, Got: j.Got}
+	return evVerified{Job: j.Job, Key: k, Tag: k.ackTag(&ack), OK: true}
+}
+
+func subOf(p part) []byte { return p.Handle.(qsc.Secret).Expose() }
+
+func wipeParts(parts []part) {
+	for _, p := range parts {
+		clear(subOf(p))
+	}
+}
+
 // combine writes the round's key into dst, made of the sub-keys: their XOR when
 // all are needed, else the value at 0 of the polynomial that takes, at path
 // number + 1, the sub-key, corrected by what the source sent with it. There are
 // exactly Need of them, or all. The sub-keys stay.
-func combine(dst []byte, o *offer, parts []part, sub func(part) []byte) error {
+func combine(dst []byte, o *offer, parts []part) error {
 	if o.Need == o.Paths {
 		clear(dst)
 		for _, p := range parts {
-			subtle.XORBytes(dst, dst, sub(p))
+			subtle.XORBytes(dst, dst, subOf(p))
 		}
 		return nil
 	}
 	values := make([][]byte, len(parts))
 	for i, p := range parts {
-		values[i] = sub(p)
+		values[i] = subOf(p)
 		if len(p.Fix) > 0 {
 			values[i] = make([]byte, len(dst))
-			subtle.XORBytes(values[i], sub(p), p.Fix)
+			subtle.XORBytes(values[i], subOf(p), p.Fix)
 			defer clear(values[i])
 		}
 	}
@@ -121,22 +161,22 @@ func combine(dst []byte, o *offer, parts []part, sub func(part) []byte) error {
 // fixes returns what makes the sub-keys behind the first Need shares of the
 // polynomial that those define: the value at their point, XOR the sub-key. It is
 // public: the sub-key masks the value.
-func fixes(o *offer, parts []part, sub func(part) []byte) (map[uint8][]byte, error) {
+func fixes(o *offer, parts []part) (map[uint8][]byte, error) {
 	need := int(o.Need)
 	if o.Need == o.Paths || len(parts) <= need {
 		return nil, nil
 	}
 	values := make([][]byte, need)
 	for i, p := range parts[:need] {
-		values[i] = sub(p)
+		values[i] = subOf(p)
 	}
 	all := map[uint8][]byte{}
 	for _, p := range parts[need:] {
-		fix := make([]byte, len(sub(p)))
+		fix := make([]byte, len(subOf(p)))
 		if err := interpolate(fix, p.Path+1, points(parts[:need]), values); err != nil {
 			return nil, err
 		}
-		subtle.XORBytes(fix, fix, sub(p))
+		subtle.XORBytes(fix, fix, subOf(p))
 		all[p.Path] = fix
 	}
 	return all, nil

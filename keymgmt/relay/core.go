@@ -26,7 +26,8 @@ type core struct {
 	byNode  map[qsc.NodeID]load // of legs
 	total   load
 	rounds  map[ident]*round
-	recent  recent
+	recent  recent[legKey]
+	ends    recent[ident] // rounds that were decided, or given up
 
 	status keymgmt.RelayStatus
 	out    effects // of the step under way

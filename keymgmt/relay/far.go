@@ -40,6 +40,7 @@ const (
 	delivering
 	accepted
 	refused
+	over // all paths of an accepted round came
 )
 
 // Bounds of what one round can make this node do.
@@ -53,6 +54,11 @@ const (
 func (c *core) join(l *leg) bool {
 	id := ident{l.m.Route[0], l.m.ID}
 	r := c.rounds[id]
+	if r == nil && c.ends.has(id) {
+		c.do(jobBurn{l.key.From, l.m.In})
+		c.recent.add(l.key)
+		return false
+	}
 	if r == nil {
 		r = &round{id: id, paths: l.m.Offer.Paths}
 		c.admitRound(r)
@@ -61,8 +67,7 @@ func (c *core) join(l *leg) bool {
 		c.do(jobBurn{l.key.From, l.m.In})
 		c.recent.add(l.key)
 		if r.stage == accepted {
-			r.came |= 1 << l.m.Path
-			c.acknowledge(r, l.m)
+			c.late(r, l.m)
 		}
 		return false
 	}
@@ -125,8 +130,7 @@ func (c *core) farNext(l *leg) {
 func (c *core) complete(l *leg) {
 	r := l.round
 	if r.stage == accepted {
-		r.came |= 1 << l.m.Path
-		c.acknowledge(r, l.m)
+		c.late(r, l.m)
 		c.gone(l)
 		return
 	}
@@ -248,16 +252,23 @@ func (c *core) accepted(r *round, e evAccepted) {
 	c.status.Made += int64(r.set[0].m.Offer.N)
 	r.set, r.sets = nil, nil
 	for _, l := range slices.Clone(r.legs) {
-		if l.done() {
+		if l.done() && c.legs[l.key] == l {
 			c.complete(l)
 		}
 	}
 }
 
-func (c *core) acknowledge(r *round, order *message) {
+// late answers along one path of an accepted round, and forgets the round when
+// that was the last.
+func (c *core) late(r *round, order *message) {
+	r.came |= 1 << order.Path
 	ack := r.ack
 	ack.Path, ack.Route, ack.At = order.Path, order.Route, uint8(order.Route.Hops()-1)
 	c.send(order.Route[ack.At], &ack, nil)
+	if int(r.came) == 1<<r.paths-1 && c.rounds[r.id] == r {
+		r.stage = over
+		c.dropRound(r)
+	}
 }
 
 // refuseRound gives a round up and says so along every complete path.

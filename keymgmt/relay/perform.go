@@ -79,7 +79,7 @@ func (r *Relay) perform(job any) []*queue {
 	case jobSeal:
 		return r.step(r.seal(j))
 	case jobVerify:
-		return r.step(r.verify(j))
+		return r.step(verify(j))
 	case jobCheck:
 		ok := uhash.Equal(j.Key.(*roundKey).ackTag(j.Ack), j.Ack.Tag)
 		return r.step(evChecked{j.Job, ok})
@@ -214,50 +214,22 @@ func (r *Relay) release(j jobTake, in *pads, err error) any {
 	return evTaken{Job: j.Job, Kind: exhausted(err)}
 }
 
-// seal makes the round's key of the sub-keys and what goes with it.
+// seal lets the sub-keys leave as key and makes the round's key of them.
 func (r *Relay) seal(j jobSeal) evSealed {
-	o := &j.Terms.Offer
 	subs := make([]part, 0, len(j.Parts))
 	for _, p := range j.Parts {
-		sub, err := release(p.Handle.(*pads), o.size())
+		sub, err := release(p.Handle.(*pads), j.Terms.Offer.size())
 		if err != nil {
 			r.cfg.Logger.Error("relay: key of a round could not be released", "err", err)
 			continue
 		}
 		subs = append(subs, part{Path: p.Path, Handle: qsc.NewSecret(sub)})
-		defer clear(sub)
 	}
 	if len(subs) < len(j.Parts) {
+		wipeParts(subs)
 		return evSealed{Job: j.Job, Kind: qsc.Conflict}
 	}
-	k := newRoundKey(o)
-	used := subs
-	if o.Need < o.Paths {
-		used = subs[:o.Need]
-	}
-	fix, err := fixes(o, subs, subOf)
-	if err == nil {
-		err = combine(k.whole(), o, used, subOf)
-	}
-	if err != nil {
-		k.wipe()
-		return evSealed{Job: j.Job, Kind: qsc.KindOf(err)}
-	}
-	return evSealed{Job: j.Job, Key: k, Check: k.check(&j.Terms), Fixes: fix}
-}
-
-func subOf(p part) []byte { return p.Handle.(qsc.Secret).Expose() }
-
-// verify makes the round's key of the sub-keys that came and checks it.
-func (r *Relay) verify(j jobVerify) evVerified {
-	o := &j.Terms.Offer
-	k := newRoundKey(o)
-	if combine(k.whole(), o, j.Parts, subOf) != nil || !k.verify(&j.Terms) {
-		k.wipe()
-		return evVerified{Job: j.Job}
-	}
-	ack := message{ID: j.Terms.ID, Class: j.Class, Got: j.Got}
-	return evVerified{Job: j.Job, Key: k, Tag: k.ackTag(&ack), OK: true}
+	return seal(j, subs)
 }
 
 // deliver gives a key to the sink, which may have to wait for its disk.
