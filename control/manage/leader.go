@@ -2,7 +2,6 @@ package manage
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -15,14 +14,13 @@ const recordsEvery = 5 * time.Second
 
 // elect keeps the lease, or tries to get it, until ctx ends.
 func (s *Server) elect(ctx context.Context) error {
-	e := &elector{store: s.cfg.Store, holder: s.cfg.Name, ttl: s.cfg.Lease, now: s.now}
 	tick := time.NewTicker(s.cfg.Lease / 4)
 	defer tick.Stop()
 	for {
-		s.term(ctx, e)
+		s.term(ctx, s.elector)
 		select {
 		case <-ctx.Done():
-			return errors.Join(qsc.E("manage.Run", qsc.Timeout, s.cfg.Name, "%w", context.Cause(ctx)), s.resign(e))
+			return qsc.E("manage.Run", qsc.Timeout, s.cfg.Name, "%w", context.Cause(ctx))
 		case <-tick.C:
 		}
 	}
@@ -97,13 +95,13 @@ func (s *Server) begin(epoch uint64) {
 }
 
 // resign gives the lease back, so that another need not wait.
-func (s *Server) resign(e *elector) error {
+func (s *Server) resign() error {
 	s.mu.Lock()
 	s.lead, s.until, s.core = 0, 0, nil
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Lease/3)
 	defer cancel()
-	err := e.release(ctx)
+	err := s.elector.release(ctx)
 	if qsc.IsKind(err, qsc.Conflict) {
 		return nil
 	}

@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -33,8 +34,10 @@ type Server struct {
 	start  time.Time
 	urgent chan struct{}
 
-	mu     sync.Mutex // elector is the lease loop's alone but for leads
-	lead   uint64     // epoch in which this controller leads, 0: it does not
+	elector *elector // of one goroutine: elect, and resign after it
+
+	mu     sync.Mutex
+	lead   uint64 // epoch in which this controller leads, 0: it does not
 	until  time.Duration
 	core   *Core
 	pins   []Pin
@@ -80,6 +83,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		cfg.Tick = 250 * time.Millisecond
 	}
 	s := &Server{cfg: cfg, start: time.Now(), urgent: make(chan struct{}, 1)}
+	s.elector = &elector{store: cfg.Store, holder: cfg.Name, ttl: cfg.Lease, now: s.now}
 	s.events.init()
 	s.status = ServerStatus{Name: cfg.Name, Nodes: len(cfg.Network.Nodes), Class: BusClass}
 	return s, nil
@@ -91,6 +95,12 @@ func (s *Server) now() time.Duration { return time.Since(s.start) }
 // Run contends for the lease and leads while it has it, until ctx ends; then the
 // lease is given back. The error is of kind Timeout.
 func (s *Server) Run(ctx context.Context) error {
+	err := s.run(ctx)
+	return errors.Join(err, s.resign())
+}
+
+// run is Run up to what a killed process would still have done.
+func (s *Server) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.cfg.Bus.reports(ctx, s.take) })
 	g.Go(func() error { return s.push(ctx) })
