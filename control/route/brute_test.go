@@ -8,6 +8,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
+	"pgregory.net/rapid"
 )
 
 // score is what a set of paths is judged by, in this order.
@@ -91,11 +92,11 @@ func (o *oracle) best(m int) (best score, ok bool) {
 }
 
 // compare holds what a search finds against the oracle, for m from 1 to most.
-func compare(t *testing.T, g *Graph, from, to int32, most int) {
+func compare(t rapid.TB, g *Graph, from, to int32, most int) {
 	t.Helper()
 	o := newOracle(g, from, to)
 	w := newSearch(g)
-	w.plant(from)
+	w.plant(from, to)
 	separate := 0
 	for m := 1; m <= most; m++ {
 		best, ok := o.best(m)
@@ -118,7 +119,7 @@ func compare(t *testing.T, g *Graph, from, to int32, most int) {
 
 // checkShared judges paths that may share: as they stand when there are m of
 // them, and no better than the best when copies were left out.
-func checkShared(t *testing.T, o *oracle, paths [][]int32, best score, m int, ok bool) {
+func checkShared(t rapid.TB, o *oracle, paths [][]int32, best score, m int, ok bool) {
 	t.Helper()
 	s := o.of(paths)
 	if ok && len(paths) == m && s != best {

@@ -6,10 +6,7 @@ type item struct {
 	at  int32
 }
 
-func (a item) before(b item) bool { return a.key < b.key || a.key == b.key && a.at < b.at }
-
-// heap is a 4-ary heap of items, smallest first. Equal keys come out by node, so
-// a search does not depend on the order in which nodes went in.
+// heap is a 4-ary heap of items, smallest key first.
 type heap []item
 
 func (h *heap) push(x item) {
@@ -17,7 +14,7 @@ func (h *heap) push(x item) {
 	i := len(q) - 1
 	for i > 0 {
 		up := (i - 1) / 4
-		if !x.before(q[up]) {
+		if x.key >= q[up].key {
 			break
 		}
 		q[i] = q[up]
@@ -43,11 +40,11 @@ func (h *heap) pop() item {
 		}
 		best := child
 		for c := child + 1; c < min(child+4, len(q)); c++ {
-			if q[c].before(q[best]) {
+			if q[c].key < q[best].key {
 				best = c
 			}
 		}
-		if !q[best].before(last) {
+		if q[best].key >= last.key {
 			break
 		}
 		q[i] = q[best]

@@ -55,7 +55,7 @@ func (g *Graph) Route(d Demand) (Routes, error) {
 		return Routes{}, err
 	}
 	w := newSearch(g)
-	w.plant(n.from)
+	w.plant(n.from, n.to)
 	f := w.find(n.to, int(n.m))
 	if f.paths == 0 {
 		return Routes{}, qsc.E("route.Route", qsc.NotFound, string(d.To),
@@ -214,7 +214,11 @@ func (p *Plan) bySource(which []int32) [][]int32 {
 }
 
 func (p *Plan) source(w *search, which []int32) {
-	w.plant(p.demands[which[0]].from)
+	to := make([]int32, len(which))
+	for k, i := range which {
+		to[k] = p.demands[i].to
+	}
+	w.plant(p.demands[which[0]].from, to...)
 	for _, i := range which {
 		d := p.demands[i]
 		p.found[i] = w.find(d.to, int(d.m))

@@ -21,6 +21,9 @@ type search struct {
 	tree []int64 // of each node: cost of the cheapest path from the source
 	heap heap
 
+	flat  []int32 // halves to look at, at the distance level
+	level int64
+
 	from, to int32
 	sharing  bool
 
@@ -32,6 +35,7 @@ type search struct {
 	done     []uint32
 	round    uint32 // of seen and done
 	settled  []int32
+	wanted   []bool
 	flow     []int8 // units on each arc
 	taken    []int8 // of them, those that a path has been read from
 	used     []int32
@@ -60,34 +64,65 @@ func newSearch(g *Graph) *search {
 	return &search{
 		g: g, tree: make([]int64, n), shift: make([]int64, 2*n), dist: make([]int64, 2*n), via: make([]int32, 2*n),
 		seen: make([]uint32, 2*n), done: make([]uint32, 2*n),
-		flow: make([]int8, arcs), taken: make([]int8, arcs), through: make([]int8, n),
+		flow: make([]int8, arcs), taken: make([]int8, arcs), through: make([]int8, n), wanted: make([]bool, n),
 	}
 }
 
-// plant grows the tree of cheapest paths from a source.
-func (w *search) plant(from int32) {
+// plant grows the tree of cheapest paths from a source until it holds all the
+// destinations. What lies farther counts as being as far as the last of them,
+// which keeps every reduced price from being negative.
+func (w *search) plant(from int32, destinations ...int32) {
 	w.from = from
 	for v := range w.tree {
 		w.tree[v] = unreached
 	}
+	left := 0
+	for _, v := range destinations {
+		if !w.wanted[v] {
+			w.wanted[v] = true
+			left++
+		}
+	}
 	w.tree[from] = 0
-	w.heap = w.heap[:0]
-	w.heap.push(item{0, from})
-	for len(w.heap) > 0 {
+	w.heap = append(w.heap[:0], item{0, from})
+	last := int64(0)
+	for len(w.heap) > 0 && left > 0 {
 		x := w.heap.pop()
 		if x.key > w.tree[x.at] {
 			continue
 		}
-		for _, e := range w.g.of(x.at) {
-			c := w.g.cost[e.arc]
-			if c == unusable {
-				continue
-			}
-			if d := x.key + int64(c); d < w.tree[e.other] {
-				w.tree[e.other] = d
-				w.heap.push(item{d, e.other})
-			}
+		last = x.key
+		if w.wanted[x.at] {
+			w.wanted[x.at] = false
+			left--
 		}
+		w.grow(x)
+	}
+	for _, v := range destinations {
+		w.wanted[v] = false
+	}
+	if left == 0 {
+		w.clamp(last)
+	}
+}
+
+// grow reaches out from a node of the tree.
+func (w *search) grow(x item) {
+	for _, e := range w.g.of(x.at) {
+		c := w.g.cost[e.arc]
+		if c == unusable {
+			continue
+		}
+		if d := x.key + int64(c); d < w.tree[e.other] {
+			w.tree[e.other] = d
+			w.heap.push(item{d, e.other})
+		}
+	}
+}
+
+func (w *search) clamp(most int64) {
+	for v, d := range w.tree {
+		w.tree[v] = min(d, most)
 	}
 }
 
@@ -106,7 +141,11 @@ func (w *search) find(to int32, m int) found {
 	separate := units
 	if units > 0 && units < m {
 		w.sharing = true
-		for units < m && w.augment() {
+		for units < m {
+			w.tighten()
+			if !w.augment() {
+				break
+			}
 			units++
 		}
 	}
@@ -134,25 +173,43 @@ func (w *search) augment() bool {
 	w.nextRound()
 	goal := 2*w.from + 1
 	w.reach(2*w.to, 0, 0)
-	for len(w.heap) > 0 {
-		x := w.heap.pop()
-		if w.done[x.at] == w.round {
+	for {
+		x, ok := w.nearest()
+		if !ok {
+			return false
+		}
+		if w.done[x] == w.round {
 			continue
 		}
-		w.done[x.at] = w.round
-		if x.at == goal {
-			w.lift(x.key)
+		w.done[x] = w.round
+		if x == goal {
+			w.lift(w.level)
 			w.push()
 			return true
 		}
-		w.settled = append(w.settled, x.at)
-		if v := x.at >> 1; x.at&1 == 0 {
-			w.intoIn(v, x.key)
+		w.settled = append(w.settled, x)
+		if v := x >> 1; x&1 == 0 {
+			w.intoIn(v, w.level)
 		} else {
-			w.intoOut(v, x.key)
+			w.intoOut(v, w.level)
 		}
 	}
-	return false
+}
+
+// nearest takes out a half that is not farther than any other. What lies at the
+// distance reached never enters the heap; taken last in, first out, it leads
+// straight down the tree.
+func (w *search) nearest() (x int32, ok bool) {
+	if n := len(w.flat); n > 0 {
+		x, w.flat = w.flat[n-1], w.flat[:n-1]
+		return x, true
+	}
+	if len(w.heap) == 0 {
+		return 0, false
+	}
+	top := w.heap.pop()
+	w.level = top.key
+	return top.at, true
 }
 
 func (w *search) nextRound() {
@@ -162,7 +219,7 @@ func (w *search) nextRound() {
 		clear(w.done)
 		w.round = 1
 	}
-	w.heap, w.settled = w.heap[:0], w.settled[:0]
+	w.heap, w.flat, w.settled, w.level = w.heap[:0], w.flat[:0], w.settled[:0], 0
 }
 
 // reach notes a way from half x to the destination.
@@ -171,7 +228,11 @@ func (w *search) reach(x int32, d int64, via int32) {
 		return
 	}
 	w.seen[x], w.dist[x], w.via[x] = w.round, d, via
-	w.heap.push(item{d, x})
+	if d == w.level {
+		w.flat = append(w.flat, x)
+	} else {
+		w.heap.push(item{d, x})
+	}
 }
 
 // intoIn looks at what leads into v in: free arcs, and v out where a unit can be
@@ -229,15 +290,75 @@ func nodePrice(n int8) int64 {
 // reduced price is negative once the path's arcs can be given back.
 func (w *search) lift(total int64) {
 	for _, x := range w.settled {
-		up := total - w.dist[x]
-		if up == 0 {
+		if up := total - w.dist[x]; up > 0 {
+			w.move(x, up)
+		}
+	}
+}
+
+// tighten lowers the potentials of the source and of its neighbours' inner sides
+// by what every way out of them costs. Where all links of the source are taken,
+// so that the next path must share one, the search then knows it from the
+// beginning, instead of looking everywhere else first.
+func (w *search) tighten() {
+	source := 2*w.from + 1
+	base := w.tree[w.from] + w.shift[source]
+	least := int64(unreached)
+	for _, e := range w.g.of(w.from) {
+		if enter, ok := w.enter(e, base); ok {
+			least = min(least, enter+w.leave(e.other))
+		}
+	}
+	if least == 0 || least == unreached {
+		return
+	}
+	for _, e := range w.g.of(w.from) {
+		if enter, ok := w.enter(e, base); ok && enter < least {
+			w.move(2*e.other, enter-least)
+		}
+	}
+	w.move(source, -least)
+}
+
+// enter is the reduced price of an arc from the source, if a unit fits.
+func (w *search) enter(e edge, base int64) (int64, bool) {
+	c := int64(w.g.cost[e.arc])
+	if c == unusable || w.flow[e.arc] > 0 && e.other == w.to {
+		return 0, false
+	}
+	if w.flow[e.arc] > 0 {
+		c += sharedLink
+	}
+	return c + base - w.tree[e.other] - w.shift[2*e.other], true
+}
+
+// leave is the least reduced price of what leads from v in to anywhere but the
+// source.
+func (w *search) leave(v int32) int64 {
+	if v == w.to {
+		return 0
+	}
+	here := w.shift[2*v]
+	least := nodePrice(w.through[v]) + here - w.shift[2*v+1]
+	for _, e := range w.g.of(v) {
+		n := w.flow[e.arc^1]
+		if n == 0 || e.other == w.from {
 			continue
 		}
-		if w.shift[x] == 0 {
-			w.shifted = append(w.shifted, x)
+		c := int64(w.g.cost[e.arc^1])
+		if n > 1 {
+			c += sharedLink
 		}
-		w.shift[x] += up
+		least = min(least, -c+w.tree[v]+here-w.tree[e.other]-w.shift[2*e.other+1])
 	}
+	return least
+}
+
+func (w *search) move(x int32, by int64) {
+	if w.shift[x] == 0 {
+		w.shifted = append(w.shifted, x)
+	}
+	w.shift[x] += by
 }
 
 // push moves a unit along the path that augment found.
