@@ -18,6 +18,7 @@ type Config struct {
 	Links    []LinkConfig
 	Handlers map[Method]Handler
 	Up       func(peer qsc.NodeID) // if not nil, called whenever a link comes up; must not block
+	Down     func(peer qsc.NodeID) // the same, whenever its connection has ended
 	// Receive takes the public messages of peers, those of one session in order and
 	// one after the other; msg is its own until it returns. While it blocks, the
 	// peer's Send does sooner or later, but no request of the session. ctx ends
@@ -50,7 +51,7 @@ func Open(cfg Config) *Endpoint {
 		l := newLink(lc, cfg.Logger)
 		l.serve = func(r request) { e.wg.Go(func() { e.handle(r) }) }
 		l.tell = func(s *session) { e.wg.Go(func() { e.deliver(s) }) }
-		l.up = cfg.Up
+		l.up, l.down = cfg.Up, cfg.Down
 		e.links = append(e.links, l)
 		if lc.End == 0 {
 			e.wg.Go(func() { l.dial(e.ctx) })

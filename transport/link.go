@@ -41,6 +41,7 @@ type link struct {
 	serve func(request)    // is called for every request that the peer begins
 	tell  func(*session)   // is called when public messages begin to wait for delivery
 	up    func(qsc.NodeID) // may be nil
+	down  func(qsc.NodeID) // may be nil
 
 	mu      sync.Mutex
 	change  chan struct{} // closed and replaced whenever what follows changes
@@ -261,6 +262,9 @@ func (l *link) run(ctx context.Context, conn net.Conn, s *session, peer hello) e
 	l.mu.Lock()
 	l.turn = nil
 	l.mu.Unlock()
+	if l.down != nil {
+		l.down(l.cfg.Peer)
+	}
 	// A session that is over must not be taken up again.
 	if over := s.failure(); over != nil {
 		l.publish(nil, over)

@@ -45,8 +45,9 @@ type extent struct {
 	synced   bool
 }
 
-// gaps is how many frames may be missing below the last one received.
-const gaps = 64
+// gaps is how many frames, or stretches that a relay has been told of, may be
+// missing below the last one received.
+const gaps = 512
 
 // floor is the position below which nothing is served.
 func (n *lane) floor() uint64 {
