@@ -9,8 +9,6 @@
 package coding
 
 import (
-	"math"
-
 	"github.com/quantum-secure-cloud/qsc"
 )
 
@@ -124,38 +122,4 @@ func (p *Plan) Relays() (relays []qsc.NodeID) {
 		}
 	}
 	return relays
-}
-
-// Costs compares a plan with what else could be done, for one bit of key.
-type Costs struct {
-	Tree     float64 // Plan.Cost
-	Separate float64 // the best dealer among the members sends it to each of the others over a separate key
-	Least    float64 // no scheme whatever spends less, with free public announcements and trusted relays
-}
-
-// Compare computes Costs. Errors as Group.
-func Compare(links []Link, members []qsc.NodeID) (Costs, error) {
-	g, err := newGraph(links, members)
-	if err != nil {
-		return Costs{}, err
-	}
-	tree, err := g.steiner()
-	if err != nil {
-		return Costs{}, err
-	}
-	c := Costs{Separate: math.Inf(1)}
-	for _, l := range tree {
-		c.Tree += g.links[l].Cost
-	}
-	for i := range g.members {
-		sum := 0.0
-		for _, m := range g.members {
-			sum += g.dist[i][m]
-		}
-		c.Separate = min(c.Separate, sum)
-	}
-	k := float64(len(g.members))
-	spanning, _ := g.closure()
-	c.Least = spanning / (2 * (1 - 1/k))
-	return c, nil
 }

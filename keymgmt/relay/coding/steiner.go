@@ -15,35 +15,45 @@ type graph struct {
 	links   []Link
 	ends    [][2]int
 	names   []qsc.NodeID
+	numbers map[qsc.NodeID]int
 	around  [][]int // links of each node
 	members []int
 	dist    [][]float64 // from member i to each node
 	back    [][]int     // the last link of that path; -1 at the member itself
 }
 
-func newGraph(links []Link, members []qsc.NodeID) (*graph, error) {
-	g := &graph{links: links}
-	number := map[qsc.NodeID]int{}
-	node := func(n qsc.NodeID) int {
-		i, ok := number[n]
-		if !ok {
-			i = len(g.names)
-			number[n] = i
-			g.names = append(g.names, n)
-			g.around = append(g.around, nil)
-		}
-		return i
-	}
+// number gives the nodes of a network their numbers.
+func number(links []Link) (*graph, error) {
+	g := &graph{links: links, numbers: map[qsc.NodeID]int{}}
 	for i, l := range links {
 		if !(l.Cost > 0) || math.IsInf(l.Cost, 1) || l.Ends[0] == l.Ends[1] {
 			return nil, qsc.E("coding.Group", qsc.Invalid, "", "link %d has cost %v and ends %q and %q: two ends and a cost above 0 are needed", i, l.Cost, l.Ends[0], l.Ends[1])
 		}
-		a, b := node(l.Ends[0]), node(l.Ends[1])
+		a, b := g.node(l.Ends[0]), g.node(l.Ends[1])
 		g.ends = append(g.ends, [2]int{a, b})
 		g.around[a], g.around[b] = append(g.around[a], i), append(g.around[b], i)
 	}
+	return g, nil
+}
+
+// node returns a node's number; a new node stands alone.
+func (g *graph) node(n qsc.NodeID) int {
+	i, ok := g.numbers[n]
+	if !ok {
+		i = len(g.names)
+		g.numbers[n] = i
+		g.names, g.around = append(g.names, n), append(g.around, nil)
+	}
+	return i
+}
+
+func newGraph(links []Link, members []qsc.NodeID) (*graph, error) {
+	g, err := number(links)
+	if err != nil {
+		return nil, err
+	}
 	for _, m := range members {
-		v := node(m)
+		v := g.node(m)
 		if slices.Contains(g.members, v) {
 			return nil, qsc.E("coding.Group", qsc.Invalid, string(m), "the member is named twice")
 		}
