@@ -18,6 +18,7 @@ import (
 // Bounds of the embedded broker.
 const (
 	brokerStart   = 10 * time.Second
+	brokerLook    = 100 * time.Millisecond
 	brokerPing    = 5 * time.Second // a dead connection is noticed after two to three
 	brokerPending = 16 << 20        // bytes waiting for one slow client, who is then cut off
 	brokerSubs    = 8               // subscriptions of one node
@@ -60,9 +61,11 @@ func StartBroker(c BrokerConfig) (*Broker, error) {
 	said := &brokerLog{log: c.Log}
 	ns.SetLoggerV2(said, false, false, false)
 	ns.Start()
-	if !ns.ReadyForConnections(brokerStart) || said.fatal() != "" {
-		ns.Shutdown()
-		return nil, qsc.E(op, qsc.Busy, c.Name, "the bus does not start: %s", said.fatal())
+	for begin := time.Now(); !ns.ReadyForConnections(brokerLook); {
+		if said.fatal() != "" || time.Since(begin) > brokerStart {
+			ns.Shutdown()
+			return nil, qsc.E(op, qsc.Busy, c.Name, "the bus does not start: %s", said.fatal())
+		}
 	}
 	return &Broker{ns}, nil
 }
