@@ -191,7 +191,7 @@ func TestAgentVerifiesFlows(t *testing.T) {
 func TestSeparate(t *testing.T) {
 	for text, ok := range map[string]bool{"abd acd": true, "ad abd": true, "ad ad": false, "abd aebd": false, "abcd aefd": true} {
 		var paths []keymgmt.Path
-		for _, s := range strings.Fields(text) {
+		for s := range strings.FieldsSeq(text) {
 			paths = append(paths, pathsTo(one, false, s).Paths...)
 		}
 		if separate(paths) != ok {

@@ -201,7 +201,7 @@ func (s *Store) Hops(ctx context.Context) ([]control.Hop, error) {
 			err = qsc.E(op, qsc.Corrupt, "", "a virtual link's id is malformed: delete its row")
 		}
 		h.Node, h.Bandwidth, h.Off = qsc.NodeID(node), qsc.BitRate(bandwidth), off != 0
-		for _, n := range strings.Fields(rest) {
+		for n := range strings.FieldsSeq(rest) {
 			h.Next = append(h.Next, qsc.NodeID(n))
 		}
 		return h, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -335,7 +336,7 @@ func TestRerouteCutOf50Nodes(t *testing.T) {
 // parsed makes a network whose node names netOf cannot spell, and gives it an index.
 func parsed(t *testing.T, links []string) *topology.Network {
 	t.Helper()
-	var text string
+	var text strings.Builder
 	seen := map[string]bool{}
 	name := func(s string) string { return fmt.Sprintf("n%d", []rune(s)[0]) }
 	for _, l := range links {
@@ -343,13 +344,13 @@ func parsed(t *testing.T, links []string) *topology.Network {
 		for _, s := range []string{name(string(r[0])), name(string(r[2]))} {
 			if !seen[s] {
 				seen[s] = true
-				text += fmt.Sprintf("[[site]]\nid = %q\n[[node]]\nid = %q\n", s, s)
+				fmt.Fprintf(&text, "[[site]]\nid = %q\n[[node]]\nid = %q\n", s, s)
 			}
 		}
 	}
 	for _, l := range links {
 		r := []rune(l)
-		text += fmt.Sprintf("[[link]]\nkind = \"simulated\"\nends = [%q, %q]\nrate = \"1 Mbit/s\"\npad = \"1 MiB\"\nblock = \"64 KiB\"\n", name(string(r[0])), name(string(r[2])))
+		fmt.Fprintf(&text, "[[link]]\nkind = \"simulated\"\nends = [%q, %q]\nrate = \"1 Mbit/s\"\npad = \"1 MiB\"\nblock = \"64 KiB\"\n", name(string(r[0])), name(string(r[2])))
 	}
-	return got(topology.Parse("test", []byte("name = \"test\"\n"+text)))(t)
+	return got(topology.Parse("test", []byte("name = \"test\"\n"+text.String())))(t)
 }
