@@ -1,0 +1,329 @@
+package etsi014
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/internal/durable"
+	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/quantumtest"
+)
+
+const block = 2048
+
+// rig is a vendor's system and the two ends' places.
+type rig struct {
+	*vendor
+	fs      durable.FS
+	address string
+	tls     *tls.Config
+	kept    net.Listener
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{vendor: newVendor(t), fs: durable.Mem(1 << 24)}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.address, r.kept = l.Addr().String(), l
+	r.tls = &tls.Config{Certificates: []tls.Certificate{r.ca.Leaf(t, "end")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: r.ca.Pool, RootCAs: r.ca.Pool}
+	t.Cleanup(func() { _ = l.Close() })
+	return r
+}
+
+func (r *rig) config(t *testing.T, end int) Config {
+	t.Helper()
+	cfg := Config{Link: "ab", Epoch: 3, Block: block, Peer: "b", Master: end == 0, TLS: r.tls, Dial: r.address}
+	cfg.KME = r.client(t, []string{"a", "b"}[end])
+	if end == 1 {
+		return cfg
+	}
+	cfg.FS, cfg.Peer, cfg.Listen = r.fs, "a", r.kept
+	if r.kept == nil {
+		l, err := net.Listen("tcp", r.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Listen = l
+	}
+	r.kept = nil
+	return cfg
+}
+
+func (r *rig) open(t *testing.T, end int) *Link {
+	t.Helper()
+	l, err := Open(r.config(t, end))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func TestConform(t *testing.T) {
+	quantumtest.Conform(t, func(t *testing.T) quantumtest.Pair {
+		r := newRig(t)
+		return quantumtest.Pair{Link: "ab", Epoch: 3, Block: block, Open: func(t *testing.T, end int) quantum.Link { return r.open(t, end) }}
+	})
+}
+
+func next(t *testing.T, l *Link, want func(uint64) bool) quantum.KeyBlock {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	b, err := l.Next(ctx, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func all(uint64) bool { return true }
+
+func from(seq uint64) func(uint64) bool { return func(s uint64) bool { return s >= seq } }
+
+func same(t *testing.T, a, b quantum.KeyBlock) {
+	t.Helper()
+	if a.Seq != b.Seq || a.ID != b.ID || a.Class != b.Class || !a.ProducedAt.Equal(b.ProducedAt) || !a.Key.Equal(b.Key) || a.Key.Len() != block {
+		t.Fatalf("the ends disagree on block %d", a.Seq)
+	}
+}
+
+// Blocks are the same, and their class says everything that is known.
+func TestBothEnds(t *testing.T) {
+	r := newRig(t)
+	a, b := r.open(t, 0), r.open(t, 1)
+	for i := range uint64(5) {
+		x := next(t, a, from(i))
+		y := next(t, b, from(i))
+		same(t, x, y)
+		if x.Class != qsc.Computational|qsc.Simulated {
+			t.Errorf("class %v", x.Class)
+		}
+	}
+	if st := a.Status(); st.Rate <= 0 || st.Class != qsc.Computational|qsc.Simulated || st.Alarm != "" {
+		t.Errorf("%+v", st)
+	}
+}
+
+// The slave was away, the master restarts: lists are kept.
+func TestMasterRestarts(t *testing.T) {
+	r := newRig(t)
+	a := r.open(t, 0)
+	x := next(t, a, all)
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b := r.open(t, 1)
+	a = r.open(t, 0)
+	same(t, x, next(t, b, all))
+	if y := next(t, a, all); y.Seq <= x.Seq {
+		t.Errorf("block %d comes twice", y.Seq)
+	}
+}
+
+// At every step that persists, failed or failed but done, with and without a power
+// cut: no number is used twice and both ends agree.
+func TestFaultMatrix(t *testing.T) {
+	r := newRig(t)
+	for _, mode := range durable.Modes() {
+		for step := int64(1); step <= 28; step++ {
+			disk := durable.Mem(1 << 20)
+			faulty := durable.Faulty(disk, durable.Plan{Step: (step + 1) / 2, Mode: mode, Crash: step%2 == 0})
+			used := r.until(t, faulty)
+			if faulty.Steps() < (step+1)/2 {
+				t.Fatalf("only %d steps persist", faulty.Steps())
+			}
+			again := r.until(t, disk.Crashed(rand.New(rand.NewPCG(uint64(step), uint64(mode)))))
+			for _, seq := range again {
+				if slices.Contains(used, seq) {
+					t.Fatalf("step %d, mode %v: block %d twice", step, mode, seq)
+				}
+			}
+		}
+	}
+}
+
+// until takes three blocks, or as many as come, and returns their numbers.
+func (r *rig) until(t *testing.T, fs durable.FS) (used []uint64) {
+	t.Helper()
+	r.fs = fs
+	a, err := Open(r.config(t, 0))
+	if err != nil {
+		return nil
+	}
+	defer a.Close()
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		b, err := a.Next(ctx, all)
+		cancel()
+		if err != nil {
+			return used
+		}
+		used = append(used, b.Seq)
+	}
+	return used
+}
+
+// A KME without key, then with: the block that was begun is finished, though the
+// caller's patience ended.
+func TestNoKeyForAWhile(t *testing.T) {
+	r := newRig(t)
+	r.set(10, false)
+	a := r.open(t, 0)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := a.Next(ctx, all); !qsc.IsKind(err, qsc.Timeout) {
+		t.Fatal(err)
+	}
+	if st := a.Status(); !strings.Contains(st.Alarm, "no key now") {
+		t.Errorf("alarm %q", st.Alarm)
+	}
+	r.set(-1, false)
+	b := r.open(t, 1)
+	x := next(t, a, all)
+	same(t, x, next(t, b, all))
+	if st := a.Status(); st.Alarm != "" {
+		t.Errorf("alarm %q", st.Alarm)
+	}
+}
+
+// Keys that the other KME does not have cost their block, and only it.
+func TestLostTwins(t *testing.T) {
+	r := newRig(t)
+	a, b := r.open(t, 0), r.open(t, 1)
+	r.set(-1, true)
+	next(t, a, all)
+	r.set(-1, false)
+	x := next(t, a, all)
+	_, err := b.Next(t.Context(), all)
+	if !qsc.IsKind(err, qsc.NotFound) || !strings.Contains(err.Error(), "block 0 is lost") {
+		t.Fatal(err)
+	}
+	same(t, x, next(t, b, all))
+}
+
+func TestStrangers(t *testing.T) {
+	r := newRig(t)
+	a := r.open(t, 0)
+	x := next(t, a, all)
+	other := r.config(t, 1)
+	other.Epoch = 4
+	b, err := Open(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if _, err := b.Next(t.Context(), all); !qsc.IsKind(err, qsc.Conflict) {
+		t.Error("another epoch:", err)
+	}
+	bare, err := net.Dial("tcp", r.address) // without TLS
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bare.Close()
+	_ = bare.SetDeadline(time.Now().Add(5 * time.Second))
+	_, _ = bare.Write(bytes.Repeat([]byte{0xff}, 1000))
+	if n, err := bare.Read(make([]byte, 1)); err == nil && n > 0 {
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() {
+			t.Error("a stranger is still connected")
+		}
+	}
+	same(t, x, next(t, r.open(t, 1), all))
+}
+
+func TestEpochs(t *testing.T) {
+	r := newRig(t)
+	a := r.open(t, 0)
+	next(t, a, all)
+	a.Close()
+	cfg := r.config(t, 0)
+	cfg.Epoch = 2
+	if _, err := Open(cfg); !qsc.IsKind(err, qsc.Conflict) {
+		t.Error("an older epoch:", err)
+	}
+	cfg.Listen.Close()
+	cfg = r.config(t, 0)
+	cfg.Epoch = 4
+	b, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if seqs, err := lists(r.fs); err != nil || len(seqs) != 0 {
+		t.Errorf("%d lists of the old epoch are left, %v", len(seqs), err)
+	}
+	if x := next(t, b, all); x.Seq != 0 || x.Epoch != 4 {
+		t.Errorf("block %d of epoch %d", x.Seq, x.Epoch)
+	}
+}
+
+// Numbers that were passed over come first once they are wanted, and no number
+// comes twice.
+func TestPick(t *testing.T) {
+	var p place
+	r := rand.New(rand.NewPCG(1, 2))
+	seen := map[uint64]bool{}
+	for range 20_000 {
+		m := 1 + r.Uint64N(7)
+		seq, ok := p.pick(func(s uint64) bool { return s%7 < m })
+		if !ok || seen[seq] {
+			t.Fatalf("block %d again, or none", seq)
+		}
+		seen[seq] = true
+		again, err := decodePlace(p.encode())
+		if err != nil || again.next != p.next || !slices.Equal(again.held, p.held) {
+			t.Fatal("the place does not come back:", err)
+		}
+	}
+	if _, ok := p.pick(func(uint64) bool { return false }); ok {
+		t.Error("nothing was wanted")
+	}
+}
+
+func FuzzList(f *testing.F) {
+	l := list{epoch: 1, seq: 2, id: qsc.KeyID{3}, made: 4, class: qsc.Computational, batch: 5, size: 32, ids: []qsc.KeyID{{1}, {2}}}
+	f.Add(l.encode())
+	f.Add([]byte("QSCD"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if x, err := decodeList(b, 64); err == nil && !bytes.Equal(x.encode(), b) {
+			t.Fatal("the list does not come back")
+		} else if err != nil && !qsc.IsKind(err, qsc.Corrupt) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzPlace(f *testing.F) {
+	f.Add((&place{epoch: 1, next: 9, held: []uint64{1, 4}}).encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if p, err := decodePlace(b); err == nil && !bytes.Equal(p.encode(), b) {
+			t.Fatal("the place does not come back")
+		}
+	})
+}
+
+func FuzzReply(f *testing.F) {
+	f.Add([]byte{askLists, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+	f.Add([]byte{askDone, 0, 0, 0, 0, 0, 0, 0, 7})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	m := &master{l: &Link{cfg: Config{Block: 64, FS: durable.Mem(1 << 16)}, ctx: ctx}, changed: make(chan struct{}), waiting: []uint64{1, 7}}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if answer, ok := m.reply(b); ok && len(answer) > 8+8*maxLists {
+			t.Fatal("an answer that is too long")
+		}
+	})
+}

@@ -1,0 +1,239 @@
+package etsi014
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"math/bits"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/internal/etsi014"
+	"github.com/quantum-secure-cloud/qsc/quantum"
+)
+
+// master draws keys and keeps the lists until the slave has its twins.
+type master struct {
+	l     *Link
+	place place
+	size  int64 // bytes of a key, 0: not known yet
+	batch int64 // keys in a request
+
+	mu      sync.Mutex
+	waiting []uint64      // lists in the directory, rising
+	change  uint64        // counts the changes of waiting
+	changed chan struct{} // closed at the next change
+	serving sync.WaitGroup
+}
+
+func openMaster(l *Link) (*master, error) {
+	p, err := load(l.cfg.FS, l.cfg.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	m := &master{l: l, place: p, change: 1, changed: make(chan struct{})}
+	seqs, err := lists(l.cfg.FS)
+	if err != nil {
+		return nil, err
+	}
+	for _, seq := range seqs {
+		if _, err := m.list(seq); err == nil {
+			m.waiting = append(m.waiting, seq)
+		} else if err := l.cfg.FS.Remove(listName(seq)); err != nil { // damaged, or of another epoch
+			return nil, err
+		}
+	}
+	m.serving.Go(m.serve)
+	return m, nil
+}
+
+func (m *master) close() {
+	_ = m.l.cfg.Listen.Close()
+	m.serving.Wait()
+}
+
+// list reads the list of a block of this epoch.
+func (m *master) list(seq uint64) (*list, error) {
+	b, err := read(m.l.cfg.FS, listName(seq), maxList(m.l.cfg.Block))
+	if err != nil {
+		return nil, err
+	}
+	x, err := decodeList(b, m.l.cfg.Block)
+	if err == nil && (x.seq != seq || x.epoch != m.l.cfg.Epoch) {
+		err = badList("it is another block's")
+	}
+	return x, err
+}
+
+func (m *master) choose(want func(uint64) bool) (func() (*quantum.KeyBlock, error), bool) {
+	seq, ok := m.place.pick(want)
+	if !ok {
+		return nil, false
+	}
+	return func() (*quantum.KeyBlock, error) { return m.make(seq) }, true
+}
+
+// make draws one block.
+//
+// Order: (1) the number is durably taken; (2) the keys are drawn; (3) their list is
+// durable; (4) the block is handed out and the slave told. A crash in between
+// leaves a number without a block, and the keys to the vendor's expiry.
+func (m *master) make(seq uint64) (*quantum.KeyBlock, error) {
+	if err := write(m.l.cfg.FS, placeFile, m.place.encode()); err != nil {
+		return nil, err
+	}
+	if err := m.learn(); err != nil {
+		return nil, err
+	}
+	x := &list{epoch: m.l.cfg.Epoch, seq: seq, class: qsc.Computational.Weakest(m.l.cfg.Class), batch: uint16(m.batch), size: uint32(m.size)}
+	_, _ = rand.Read(x.id[:]) // never fails
+	x.id[6], x.id[8] = x.id[6]&0x0f|0x40, x.id[8]&0x3f|0x80
+	block := make([]byte, 0, m.l.cfg.Block)
+	for n := keysFor(m.l.cfg.Block, m.size); n > 0; n = keysFor(m.l.cfg.Block, m.size) - int64(len(x.ids)) {
+		c, err := m.draw(min(n, m.batch))
+		if err != nil {
+			clear(block)
+			return nil, err
+		}
+		block = fill(block, c)
+		x.ids = append(x.ids, c.IDs...)
+		x.class |= told(c.Extension)
+	}
+	x.made = m.l.cfg.Now().UnixNano()
+	if err := m.announce(x); err != nil {
+		clear(block)
+		return nil, err
+	}
+	return m.l.block(x, block), nil
+}
+
+// fill appends the keys, cut at the block's length, and wipes them.
+func fill(block []byte, c *etsi014.Container) []byte {
+	raw := c.Bytes.Expose()
+	block = append(block, raw[:min(len(raw), cap(block)-len(block))]...)
+	c.Bytes.Zeroise()
+	return block
+}
+
+func (l *Link) block(x *list, raw []byte) *quantum.KeyBlock {
+	return &quantum.KeyBlock{Link: l.cfg.Link, ID: x.id, Epoch: x.epoch, Seq: x.seq, Key: qsc.NewSecret(raw),
+		Bound: Bound, Class: x.class, ProducedAt: x.madeAt()}
+}
+
+// told reads the class that a QSC node gives with its keys; a vendor's KME says
+// nothing.
+func told(extension []byte) qsc.Class {
+	var x struct {
+		Class *qsc.Class `json:"qsc_class"`
+	}
+	if len(extension) == 0 || json.Unmarshal(extension, &x) != nil || x.Class == nil {
+		return 0
+	}
+	return *x.Class
+}
+
+// draw asks for n keys until the KME gives them.
+func (m *master) draw(n int64) (*etsi014.Container, error) {
+	var c *etsi014.Container
+	err := m.l.insist(func() (err error) {
+		c, err = m.l.cfg.KME.EncKeys(m.l.ctx, m.l.cfg.Peer, etsi014.KeyRequest{Number: int(n), Size: 8 * m.size})
+		return err
+	})
+	if err == nil && (int64(len(c.IDs)) != n || int64(c.Size) != m.size) {
+		c.Bytes.Zeroise()
+		err = m.l.err(qsc.Corrupt, "the KME gives %d keys of %d bytes when asked for %d of %d", len(c.IDs), c.Size, n, m.size)
+	}
+	return c, err
+}
+
+// learn asks the KME once for its limits. The largest keys cost the fewest calls.
+func (m *master) learn() error {
+	if m.size != 0 {
+		return nil
+	}
+	var st *etsi014.Status
+	err := m.l.insist(func() (err error) { st, err = m.l.cfg.KME.Status(m.l.ctx, m.l.cfg.Peer); return err })
+	if err != nil {
+		return err
+	}
+	size := m.l.cfg.Size / 8
+	if size == 0 {
+		size = min(st.MaxSize/8, m.l.cfg.Block)
+		if size > 0 {
+			size = 1 << (bits.Len64(uint64(size)) - 1) // vendors test powers of two
+		}
+		size = max(size, st.MinSize/8)
+	}
+	if size < minKey || size > 1<<20 || size > m.l.cfg.Block {
+		return m.l.err(qsc.Unsupported, "the KME gives keys of %d to %d bits; blocks of %d bytes need keys of at least %d", st.MinSize, st.MaxSize, m.l.cfg.Block, 8*minKey)
+	}
+	m.size, m.batch = size, min(max(st.MaxPerRequest, 1), etsi014.MaxKeys)
+	return nil
+}
+
+// insist repeats a call while the KME has no key or cannot be reached, and says so
+// in the alarm meanwhile.
+func (l *Link) insist(call func() error) error {
+	wait := poll
+	for {
+		err := call()
+		switch qsc.KindOf(err) {
+		case qsc.Exhausted, qsc.Unreachable, qsc.Timeout:
+		default:
+			return err
+		}
+		l.mu.Lock()
+		l.alarm = err.Error()
+		l.mu.Unlock()
+		pause := wait
+		var refusal *etsi014.Refusal
+		if errors.As(err, &refusal) && refusal.RetryAfter > 0 {
+			pause = min(refusal.RetryAfter, time.Minute)
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-l.ctx.Done():
+			t.Stop()
+			return l.err(qsc.Unreachable, "the link is closed")
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+// announce makes a list durable and tells the slave. The oldest goes when there
+// are too many: that block is lost to a slave that never came.
+func (m *master) announce(x *list) error {
+	if err := write(m.l.cfg.FS, listName(x.seq), x.encode()); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, _ := slices.BinarySearch(m.waiting, x.seq)
+	m.waiting = slices.Insert(m.waiting, at, x.seq)
+	if len(m.waiting) > maxLists {
+		_ = m.l.cfg.FS.Remove(listName(m.waiting[0])) // it is harmless, and gone with the epoch
+		m.waiting = m.waiting[1:]
+	}
+	m.stir()
+	return nil
+}
+
+func (m *master) stir() {
+	m.change++
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// done forgets a list that the slave has used.
+func (m *master) done(seq uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if at, ok := slices.BinarySearch(m.waiting, seq); ok {
+		m.waiting = slices.Delete(m.waiting, at, at+1)
+		_ = m.l.cfg.FS.Remove(listName(seq)) // if it comes back, the slave says so again
+		m.stir()
+	}
+}

@@ -1,0 +1,169 @@
+package etsi014
+
+import (
+	"fmt"
+	"hash/crc32"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/internal/durable"
+	"github.com/quantum-secure-cloud/qsc/internal/wire"
+)
+
+const (
+	placeFile  = "place"
+	listSuffix = ".list"
+	placeMagic = 0x51534350 // QSCP
+	placeHead  = 4 + 1 + 4 + 8 + 2
+
+	maxHeld  = 4096 // numbers passed over that may still be used
+	maxAhead = 4096 // how far beyond the next number something wanted is looked for
+	maxLists = 4096 // lists that wait for the slave
+)
+
+// place is the master's place in the link's numbers: every number at or above
+// next and every one held is unused; no other is used again in this epoch.
+type place struct {
+	epoch uint32
+	next  uint64
+	held  []uint64 // rising
+}
+
+// pick finds the lowest unused number that is wanted and takes it. What it passes
+// over is held for later, the newest maxHeld of it.
+func (p *place) pick(want func(uint64) bool) (uint64, bool) {
+	for i, seq := range p.held {
+		if want(seq) {
+			p.held = slices.Delete(p.held, i, i+1)
+			return seq, true
+		}
+	}
+	for seq := p.next; seq < p.next+maxAhead && seq < math.MaxUint64-maxAhead; seq++ {
+		if !want(seq) {
+			continue
+		}
+		for ; p.next < seq; p.next++ {
+			p.held = append(p.held, p.next)
+		}
+		p.next++
+		p.held = p.held[max(0, len(p.held)-maxHeld):]
+		return seq, true
+	}
+	return 0, false
+}
+
+func (p *place) encode() []byte {
+	w := wire.Writer{B: make([]byte, 0, placeHead+8*len(p.held)+4)}
+	w.U32(placeMagic).U8(1).U32(p.epoch).U64(p.next).U16(uint16(len(p.held)))
+	for _, seq := range p.held {
+		w.U64(seq)
+	}
+	return w.U32(crc32.Checksum(w.B, castagnoli)).B
+}
+
+// decodePlace reads what encode wrote. Error: Corrupt.
+func decodePlace(b []byte) (p place, err error) {
+	r := wire.NewReader(b)
+	magic, version := r.U32(), r.U8()
+	p.epoch, p.next = r.U32(), r.U64()
+	n := int(r.U16())
+	for i := 0; i < n && r.Err() == nil; i++ {
+		p.held = append(p.held, r.U64())
+	}
+	sum := r.U32()
+	if r.Done() != nil || magic != placeMagic || version != 1 || n > maxHeld || sum != crc32.Checksum(b[:len(b)-4], castagnoli) ||
+		!rising(p.held, p.next) {
+		return place{}, qsc.E("etsi014.Open", qsc.Corrupt, placeFile, "the file is damaged: provision the link anew, in a new epoch")
+	}
+	return p, nil
+}
+
+func rising(held []uint64, next uint64) bool {
+	for i, seq := range held {
+		if seq >= next || i > 0 && held[i-1] >= seq {
+			return false
+		}
+	}
+	return true
+}
+
+// load reads the place of an epoch. An older epoch's is forgotten with its lists.
+func load(fs durable.FS, epoch uint32) (place, error) {
+	b, err := read(fs, placeFile, placeHead+8*maxHeld+4)
+	if qsc.IsKind(err, qsc.NotFound) {
+		return place{epoch: epoch}, nil
+	}
+	if err != nil {
+		return place{}, err
+	}
+	p, err := decodePlace(b)
+	switch {
+	case err != nil:
+		return place{}, err
+	case p.epoch > epoch:
+		return place{}, qsc.E("etsi014.Open", qsc.Conflict, placeFile, "the directory is of epoch %d, the link of epoch %d: no number may serve twice", p.epoch, epoch)
+	case p.epoch < epoch:
+		return place{epoch: epoch}, nil
+	}
+	return p, nil
+}
+
+// read returns a whole file of at most limit bytes. Errors: of FS; Corrupt.
+func read(fs durable.FS, name string, limit int) ([]byte, error) {
+	f, err := fs.Open(name, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	n, err := f.Size()
+	if err != nil || n > int64(limit) {
+		return nil, qsc.E("etsi014.read", qsc.Corrupt, name, "%d bytes, at most %d are expected: %w", n, limit, err)
+	}
+	b := make([]byte, n)
+	if got, err := f.ReadAt(b, 0); got < len(b) {
+		return nil, qsc.E("etsi014.read", qsc.Corrupt, name, "%w", err)
+	}
+	return b, nil
+}
+
+// write replaces a file. Order: content, sync, rename, sync of the directory.
+func write(fs durable.FS, name string, b []byte) error {
+	f, err := fs.Open(name+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(b, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = fs.Rename(name+".new", name)
+	}
+	if err == nil {
+		err = fs.SyncDir(".")
+	}
+	return err
+}
+
+func listName(seq uint64) string { return fmt.Sprintf("%016x%s", seq, listSuffix) }
+
+// lists returns the numbers of the lists in a directory, rising.
+func lists(fs durable.FS) (seqs []uint64, err error) {
+	entries, err := fs.ReadDir(".")
+	for _, e := range entries {
+		if text, ok := strings.CutSuffix(e.Name(), listSuffix); ok && len(text) == 16 {
+			if seq, err := strconv.ParseUint(text, 16, 64); err == nil {
+				seqs = append(seqs, seq)
+			}
+		}
+	}
+	slices.Sort(seqs)
+	return seqs, err
+}
