@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -61,7 +62,12 @@ func (c *conn) welcome() error {
 		return err
 	}
 	cert := c.conn.ConnectionState().PeerCertificates[0]
-	c.apps, c.until = c.s.cfg.Names(cert), cert.NotAfter
+	c.until = cert.NotAfter
+	for _, app := range c.s.cfg.Names(cert) {
+		if !slices.Contains(c.apps, app) {
+			c.apps = append(c.apps, app)
+		}
+	}
 	if len(c.apps) == 0 {
 		return errors.New("the client certificate names no application")
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -130,7 +131,8 @@ func TestDeviceEndsAgree(t *testing.T) {
 	}
 	blocks := make(chan quantum.KeyBlock, 100)
 	failed := make(chan error, 1)
-	go func() {
+	var wg sync.WaitGroup
+	wg.Go(func() {
 		defer close(blocks)
 		for range cap(blocks) {
 			b, err := ends[1].Next(t.Context(), func(uint64) bool { return true })
@@ -140,7 +142,7 @@ func TestDeviceEndsAgree(t *testing.T) {
 			}
 			blocks <- b
 		}
-	}()
+	})
 	for range cap(blocks) {
 		a, err := ends[0].Next(t.Context(), func(uint64) bool { return true })
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,10 +79,11 @@ func (o opening) check(t *testing.T, want wire.Status) opening {
 func open(t *testing.T, c *Client, from, to string, id wire.KSID, q wire.QoS) <-chan opening {
 	done := make(chan opening, 1)
 	ctx := t.Context()
-	go func() {
+	var wg sync.WaitGroup
+	wg.Go(func() {
 		r, err := c.Open(ctx, wire.OpenRequest{Source: from, Destination: to, QoS: q, ID: id})
 		done <- opening{r, err}
-	}()
+	})
 	return done
 }
 

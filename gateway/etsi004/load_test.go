@@ -1,6 +1,7 @@
 package etsi004
 
 import (
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -9,11 +10,26 @@ import (
 	"github.com/quantum-secure-cloud/qsc/keymgmt/keymgmttest"
 )
 
+// second is the KME of the other node, over the same supply.
+func (w *world) second(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Serve(l, Config{Supply: w.supply, TLS: w.ca.Server(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s.Addr().String()
+}
+
 // Both ends draw the same key, client included; the ratio is to bare TLS.
 func TestLoad(t *testing.T) {
 	w := newWorld(t, keymgmttest.SupplyConfig{}, nil)
 	cfg := load.Config{Chunk: 256 << 10, Duration: 100 * time.Millisecond, Ends: [2]load.End{
-		{Addr: w.addr(), TLS: w.ca.Client(t, "alice"), URI: "qkd://alice@a"}, {Addr: w.addr(), TLS: w.ca.Client(t, "bob"), URI: "bob"}}}
+		{Addr: w.addr(), TLS: w.ca.Client(t, "alice"), URI: "qkd://alice@a"}, {Addr: w.second(t), TLS: w.ca.Client(t, "bob"), URI: "bob"}}}
 	if os.Getenv("QSC_LONG") != "" {
 		cfg.Duration = 3 * time.Second
 	}
