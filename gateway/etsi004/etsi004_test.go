@@ -200,6 +200,17 @@ func TestOpenRefusals(t *testing.T) {
 	}
 }
 
+// What only the supply knows to be impossible is left to the KME's choice.
+func TestSupplyRefusesTheQuality(t *testing.T) {
+	w := newWorld(t, keymgmttest.SupplyConfig{}, func(c *Config) { c.MaxChunk = 4 << 20 })
+	a := w.client(t, "alice")
+	o := (<-open(t, a, "alice", "bob", wire.KSID{}, wire.QoS{ChunkSize: 2 << 20, MinBps: 5, TTL: 7})).check(t, wire.QoSNotMet)
+	if o.QoS != (wire.QoS{TTL: 7}) {
+		t.Fatalf("%+v", o.QoS)
+	}
+	(<-open(t, a, "alice", "bob", wire.KSID{}, o.QoS)).check(t, wire.NoPeerYet)
+}
+
 func TestMetadataRoomIsCheckedBeforeKeyIsTaken(t *testing.T) {
 	w := newWorld(t, keymgmttest.SupplyConfig{}, nil)
 	a, _ := w.pair(t, id(1), wire.QoS{ChunkSize: 32, Mimetype: wire.JSON})

@@ -106,7 +106,7 @@ func (c *conn) begin(e *end, r wire.OpenRequest) wire.OpenResponse {
 	if e.err != nil {
 		s.drop(e)
 		s.cfg.Logger.Info("ETSI 004 OPEN_CONNECT failed", "app", e.app, "peer", e.peer, "err", e.err)
-		return wire.OpenResponse{Status: openStatus(e.err), QoS: r.QoS, ID: r.ID}
+		return refused(e.err, r)
 	}
 	if granted := e.qos(); !e.connected() && unmet(r.QoS, granted) {
 		s.drop(e)
@@ -150,7 +150,7 @@ func (c *conn) again(e *end, r wire.OpenRequest) wire.OpenResponse {
 		return wire.OpenResponse{Status: wire.TimedOut, QoS: r.QoS, ID: r.ID}
 	}
 	if e.err != nil {
-		return wire.OpenResponse{Status: openStatus(e.err), QoS: r.QoS, ID: r.ID}
+		return refused(e.err, r)
 	}
 	return wire.OpenResponse{Status: e.wait(ctx), QoS: e.qos(), ID: e.id}
 }
@@ -177,14 +177,20 @@ func (s *Server) timeout(d time.Duration) time.Duration {
 	return min(cmp.Or(d, s.cfg.Timeout), s.cfg.MaxTimeout)
 }
 
-func openStatus(err error) wire.Status {
+// refused is the answer to a stream that the supply did not open. Where it takes
+// the quality for impossible, the counter-proposal leaves the choice to the KME.
+func refused(err error, r wire.OpenRequest) wire.OpenResponse {
+	o := wire.OpenResponse{Status: wire.NoConnection, QoS: r.QoS, ID: r.ID}
 	switch qsc.KindOf(err) {
 	case qsc.Busy, qsc.Exists:
-		return wire.InUse
+		o.Status = wire.InUse
 	case qsc.Timeout:
-		return wire.TimedOut
+		o.Status = wire.TimedOut
+	case qsc.Invalid:
+		o.Status = wire.QoSNotMet
+		o.QoS.ChunkSize, o.QoS.MaxBps, o.QoS.MinBps, o.QoS.Jitter = 0, 0, 0, 0
 	}
-	return wire.NoConnection
+	return o
 }
 
 // unmet reports whether what was granted falls short of what was asked for.
