@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -150,11 +151,12 @@ func cut(g *Graph, f found, to int32) (paths [][]int32) {
 }
 
 func draw(g *Graph) string {
-	s := fmt.Sprintf("%d nodes", len(g.nodes))
+	var s strings.Builder
+	fmt.Fprintf(&s, "%d nodes", len(g.nodes))
 	for l, e := range g.ends {
-		s += fmt.Sprintf(" %d-%d(%d,%d)", e[0], e[1], g.cost[2*l], g.cost[2*l+1])
+		fmt.Fprintf(&s, " %d-%d(%d,%d)", e[0], e[1], g.cost[2*l], g.cost[2*l+1])
 	}
-	return s
+	return s.String()
 }
 
 // graphOf builds the graph of n nodes whose links are the set bits of mask, in

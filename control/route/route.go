@@ -59,7 +59,8 @@ type edge struct {
 }
 
 // New returns the graph of a network in which every link is up and its rings
-// are full.
+// are full. The network must be one that topology made; New panics at two nodes
+// or links of one name, which those never have.
 func New(net *topology.Network) *Graph {
 	nodes := make([]qsc.NodeID, len(net.Nodes))
 	for i, n := range net.Nodes {
