@@ -84,6 +84,9 @@ func TestLaw2NothingButPadsBetweenNodes(t *testing.T) {
 		"cloud/vault github.com/google/uuid": "object identifiers, no secrets",
 		"internal/etsi014 crypto/tls":        "the TLS that ETSI GS QKD 014 prescribes; no pad passes, and what comes through it is of class Computational",
 		"internal/etsi004 crypto/tls":        "as internal/etsi014, for ETSI GS QKD 004",
+		"keymgmt/supply crypto/aes":          "key identifiers: a permutation of public positions, so that they look random; protects no key and is called computational",
+		"keymgmt/supply crypto/cipher":       "the type of an AES block",
+		"keymgmt/supply crypto/rand":         "stream identifiers; random numbers and key between applications of one node, labelled os-random",
 		"internal/durable math/rand/v2":      "the disk in memory, a test double, chooses what a crash leaves",
 	})
 	for _, s := range load(t, false) {

@@ -214,6 +214,7 @@ func TestLaw4NoPlainHashOfShares(t *testing.T) {
 		"cloud/site/local hash/crc32": "crc32c of records, kept beside them on the site's own disk, against decay",
 		"keymgmt/ledger hash/crc32":   "crc32c of table and marks on the ledger's own disk, against decay",
 		"control/manage hash/crc32":   "crc32c of stored routes on the node's own disk, against decay; no secret",
+		"keymgmt/supply hash/crc32":   "crc32c of the journal's batches on the node's own disk: positions and sealed gifts, no key",
 		"keymgmt/pool hash/crc32":     "crc32c of a pool file's marks, positions only, on the node's own disk",
 		"gateway/sae crypto/sha256":   "fingerprint of a client's certificate, which is public",
 		"gateway/admin crypto/sha256": "hash of a directory's name, for a short socket path",
