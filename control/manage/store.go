@@ -90,8 +90,8 @@ func openStore(ctx context.Context, op string, dialect goose.Dialect, db *sql.DB
 	return &Store{db}, nil
 }
 
-// migrate runs the migrations that are due. Two controllers that do so at once
-// on PostgreSQL: one of them meets the other's tables and tries again.
+// migrate runs the migrations that are due. Two controllers that do so at once:
+// one of them meets the other's tables and tries again.
 func migrate(ctx context.Context, op string, dialect goose.Dialect, db *sql.DB) error {
 	tree, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -145,6 +145,9 @@ func failed(op string, err error) error {
 	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		kind = sqliteKind(e.Code())
+		if kind == qsc.Other && strings.Contains(e.Error(), "already exists") {
+			kind = qsc.Exists // a table; SQLite has no code for it
+		}
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		kind = postgresKind(e.Code)

@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -354,4 +355,25 @@ func TestLeaseRow(t *testing.T) {
 		must(t, s.Release(ctx, "b", 100))
 		same(t, "lease", got(s.Lease(ctx))(t), Lease{"", 100, 1})
 	})
+}
+
+// Two controllers of one machine may make the store at the same moment.
+func TestStoreIsMadeByTwoAtOnce(t *testing.T) {
+	for range 20 {
+		path := t.TempDir() + "/control.db"
+		errs := make([]error, 3)
+		var wg sync.WaitGroup
+		for i := range errs {
+			wg.Go(func() {
+				s, err := OpenSQLite(path)
+				if errs[i] = err; err == nil {
+					errs[i] = s.Close()
+				}
+			})
+		}
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
