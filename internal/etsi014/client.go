@@ -1,19 +1,15 @@
 package etsi014
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -39,9 +35,9 @@ type ClientConfig struct {
 
 // Client calls one KME as one SAE. It may be used by several goroutines.
 type Client struct {
-	base      url.URL
-	cfg       ClientConfig
-	transport *http.Transport
+	host string // as the Host field of a request names it
+	cfg  ClientConfig
+	pool pool
 }
 
 // NewClient checks the configuration; it does not connect. Error: Invalid.
@@ -61,20 +57,26 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if t.ClientSessionCache == nil {
 		t.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
-	return &Client{base: url.URL{Scheme: u.Scheme, Host: u.Host}, cfg: cfg, transport: &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: cfg.Timeout}).DialContext,
-		TLSClientConfig:     t,
-		TLSHandshakeTimeout: cfg.Timeout,
-		DisableKeepAlives:   cfg.NewConnections,
-		DisableCompression:  true,
-		MaxIdleConnsPerHost: 256,
-		IdleConnTimeout:     time.Minute,
-		TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1
-	}}, nil
+	if t.ServerName == "" {
+		t.ServerName = u.Hostname()
+	}
+	t.NextProtos = []string{"http/1.1"}
+	address := u.Host
+	if u.Port() == "" {
+		address = net.JoinHostPort(u.Hostname(), "443")
+	}
+	d := &tls.Dialer{NetDialer: &net.Dialer{Timeout: cfg.Timeout}, Config: t} // the time includes the handshake
+	return &Client{host: u.Host, cfg: cfg, pool: pool{keep: !cfg.NewConnections, dial: func(ctx context.Context) (*tls.Conn, error) {
+		c, err := d.DialContext(ctx, "tcp", address)
+		if err != nil {
+			return nil, err
+		}
+		return c.(*tls.Conn), nil
+	}}}, nil
 }
 
 // Close closes the idle connections.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() { c.pool.close() }
 
 // Refusal is what a KME answered in place of keys. It is in the chain of the
 // errors of Client.
@@ -155,7 +157,7 @@ func (c *Client) DecKeys(ctx context.Context, master string, ids ...qsc.KeyID) (
 	}
 	if err := k.arrange(ids); err != nil {
 		k.Bytes.Zeroise()
-		return nil, qsc.E("etsi014.DecKeys", qsc.Corrupt, c.base.Host, "%w", err)
+		return nil, qsc.E("etsi014.DecKeys", qsc.Corrupt, c.host, "%w", err)
 	}
 	return k, nil
 }
@@ -192,73 +194,92 @@ func (c *Client) keys(ctx context.Context, op, sae, method, query string, post [
 	return k, err
 }
 
-var jsonHeader = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}, "User-Agent": {"qsc"}}
-
-// buffers hold answers; they are wiped before they come back.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
 // call makes one request and hands the text of a 200 to use, which keeps nothing
-// of it.
+// of it. A connection that was kept and turns out to be closed is replaced by a
+// new one, once: had the KME acted on the request, its answer would be lost anyway.
 func (c *Client) call(ctx context.Context, op, sae, method, query string, post []byte, use func([]byte) error) error {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	resp, err := c.transport.RoundTrip(c.request(ctx, sae, method, query, post))
+	end := time.Now().Add(c.cfg.Timeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(end) {
+		end = d
+	}
+	request := c.request(sae, method, query, post)
+	again, err := c.try(ctx, op, end, false, request, use)
+	if again {
+		_, err = c.try(ctx, op, end, true, request, use)
+	}
+	return err
+}
+
+// try makes the request over one connection. again: it was stale.
+func (c *Client) try(ctx context.Context, op string, end time.Time, fresh bool, request []byte, use func([]byte) error) (again bool, err error) {
+	x, err := c.pool.get(ctx, fresh)
 	if err != nil {
-		return c.failed(ctx, op, err)
+		return false, c.failed(ctx, op, err)
 	}
-	defer resp.Body.Close()
-	buf := buffers.Get().(*bytes.Buffer)
-	defer giveBack(buf)
-	if n := resp.ContentLength; n > 0 && n < maxResponse {
-		buf.Grow(int(n) + bytes.MinRead)
+	keep := false
+	defer func() { c.pool.put(x, keep) }()
+	_ = x.tls.SetDeadline(end)
+	if ctx.Done() != nil {
+		stop := context.AfterFunc(ctx, func() { _ = x.tls.SetDeadline(time.Unix(1, 0)) })
+		defer func() { keep = stop() && keep }()
 	}
-	n, err := buf.ReadFrom(io.LimitReader(resp.Body, maxResponse+1))
+	a, err := x.exchange(request)
 	switch {
+	case err != nil && x.n == 0 && !x.new && ctx.Err() == nil && !timedOut(err):
+		return true, nil
+	case errors.Is(err, errAnswer):
+		return false, qsc.E(op, qsc.Corrupt, c.host, "%w", err)
 	case err != nil:
-		return c.failed(ctx, op, err)
-	case n > maxResponse:
-		return qsc.E(op, qsc.Corrupt, c.base.Host, "the KME's answer is longer than %d bytes", maxResponse)
-	case resp.StatusCode != http.StatusOK:
-		return c.refused(op, resp, buf.Bytes())
+		return false, c.failed(ctx, op, err)
 	}
-	return use(buf.Bytes())
+	keep = a.keep
+	if a.status != 200 {
+		return false, c.refused(op, a)
+	}
+	return false, use(a.text)
 }
 
-func giveBack(buf *bytes.Buffer) {
-	buf.Reset()
-	clear(buf.AvailableBuffer()[:buf.Available()])
-	if buf.Available() <= 1<<20 {
-		buffers.Put(buf)
+// request writes the whole request.
+func (c *Client) request(sae, method, query string, post []byte) []byte {
+	b := make([]byte, 0, 256+len(sae)+len(query)+len(post))
+	if post == nil {
+		b = append(b, "GET "...)
+	} else {
+		b = append(b, "POST "...)
 	}
-}
-
-// request builds the request itself: parsing a URL for every call would cost as
-// much as sending it.
-func (c *Client) request(ctx context.Context, sae, method, query string, post []byte) *http.Request {
-	u := c.base
-	u.Path = apiPath + sae + "/" + method
-	u.RawPath = apiPath + url.PathEscape(sae) + "/" + method
-	u.RawQuery = query
-	r := &http.Request{Method: http.MethodGet, URL: &u, Host: u.Host, Header: jsonHeader, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	b = append(append(append(append(b, apiPath...), url.PathEscape(sae)...), '/'), method...)
+	if query != "" {
+		b = append(append(b, '?'), query...)
+	}
+	b = append(append(b, " HTTP/1.1\r\nHost: "...), c.host...)
+	b = append(b, "\r\nUser-Agent: qsc\r\nAccept: application/json\r\n"...)
+	if !c.pool.keep {
+		b = append(b, "Connection: close\r\n"...)
+	}
 	if post != nil {
-		r.Method, r.ContentLength, r.Body = http.MethodPost, int64(len(post)), io.NopCloser(bytes.NewReader(post))
+		b = append(b, "Content-Type: application/json\r\nContent-Length: "...)
+		b = append(strconv.AppendInt(b, int64(len(post)), 10), "\r\n"...)
 	}
-	return r.WithContext(ctx)
+	return append(append(b, "\r\n"...), post...)
+}
+
+func timedOut(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
 }
 
 func (c *Client) failed(ctx context.Context, op string, err error) error {
 	kind := qsc.Unreachable
-	var n net.Error
-	if ctx.Err() != nil || errors.As(err, &n) && n.Timeout() {
+	if ctx.Err() != nil || timedOut(err) {
 		kind = qsc.Timeout
 	}
-	return qsc.E(op, kind, c.base.Host, "%w", err)
+	return qsc.E(op, kind, c.host, "%w", err)
 }
 
-func (c *Client) refused(op string, resp *http.Response, text []byte) error {
-	r := &Refusal{Status: resp.StatusCode, Message: errorMessage(text)}
-	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 && s <= 86400 {
+func (c *Client) refused(op string, a answer) error {
+	r := &Refusal{Status: a.status, Message: errorMessage(a.text)}
+	if s, err := strconv.Atoi(a.after); err == nil && s > 0 && s <= 86400 {
 		r.RetryAfter = time.Duration(s) * time.Second
 	}
-	return qsc.E(op, r.kind(), c.base.Host, "%w", r)
+	return qsc.E(op, r.kind(), c.host, "%w", r)
 }
