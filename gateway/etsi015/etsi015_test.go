@@ -141,10 +141,11 @@ func (d *desk) ask(method, path, body string, code int) string {
 	}
 	w := httptest.NewRecorder()
 	d.srv.ServeHTTP(w, r)
+	said := w.Body.String()
 	if w.Code != code {
-		d.t.Fatalf("%s %s: %d, want %d: %s", method, path, w.Code, code, w.Body)
+		d.t.Fatalf("%s %s: %d, want %d: %s", method, path, w.Code, code, said)
 	}
-	return w.Body.String()
+	return said
 }
 
 func (d *desk) at(node qsc.NodeID, rest string) string {
@@ -358,10 +359,11 @@ func TestInstallAPathThroughTheDoor(t *testing.T) {
 	running.Go(func() { _ = ctl.Run(ctx) })
 	agents := map[qsc.NodeID]*manage.Agent{}
 	for _, n := range network.Nodes {
-		agents[n.ID] = got(manage.OpenAgent(manage.AgentConfig{Node: n.ID, Network: network, Dir: durable.Mem(1 << 20), Interval: 100 * time.Millisecond,
+		a := got(manage.OpenAgent(manage.AgentConfig{Node: n.ID, Network: network, Dir: durable.Mem(1 << 20), Interval: 100 * time.Millisecond,
 			State: func() control.Report { return stateOf(network, n.ID) }}))(t)
+		agents[n.ID] = a
 		b := bus()
-		running.Go(func() { _ = agents[n.ID].Run(ctx, b) })
+		running.Go(func() { _ = a.Run(ctx, b) })
 	}
 
 	cert, pool := pki(t, "admin")
