@@ -27,13 +27,10 @@ type search struct {
 	from, to int32
 	sharing  bool
 
-	shift    []int64 // of each half: what its potential is above the tree's
+	halves   []half
 	shifted  []int32 // the halves with a shift
-	dist     []int64 // of each half: reduced cost from there to the destination
-	via      []int32 // of each half: the step towards the destination
-	seen     []uint32
-	done     []uint32
-	round    uint32 // of seen and done
+	round    uint32  // of seen and done
+	bound    int64   // what the source is known to cost at most
 	settled  []int32
 	wanted   []bool
 	flow     []int8 // units on each arc
@@ -41,6 +38,14 @@ type search struct {
 	used     []int32
 	through  []int8 // units through each node
 	throughs []int32
+}
+
+// half is one side of a node.
+type half struct {
+	shift      int64  // what its potential is above the tree's
+	dist       int64  // reduced cost from there to the destination
+	via        int32  // the step towards the destination
+	seen, done uint32 // the round in which dist was set, and was final
 }
 
 const unreached = math.MaxInt64
@@ -62,8 +67,7 @@ const (
 func newSearch(g *Graph) *search {
 	n, arcs := len(g.nodes), len(g.cost)
 	return &search{
-		g: g, tree: make([]int64, n), shift: make([]int64, 2*n), dist: make([]int64, 2*n), via: make([]int32, 2*n),
-		seen: make([]uint32, 2*n), done: make([]uint32, 2*n),
+		g: g, tree: make([]int64, n), halves: make([]half, 2*n),
 		flow: make([]int8, arcs), taken: make([]int8, arcs), through: make([]int8, n), wanted: make([]bool, n),
 	}
 }
@@ -156,7 +160,7 @@ func (w *search) find(to int32, m int) found {
 func (w *search) reset() {
 	w.sharing = false
 	for _, x := range w.shifted {
-		w.shift[x] = 0
+		w.halves[x].shift = 0
 	}
 	for _, a := range w.used {
 		w.flow[a], w.taken[a] = 0, 0
@@ -178,10 +182,10 @@ func (w *search) augment() bool {
 		if !ok {
 			return false
 		}
-		if w.done[x] == w.round {
+		if w.halves[x].done == w.round {
 			continue
 		}
-		w.done[x] = w.round
+		w.halves[x].done = w.round
 		if x == goal {
 			w.lift(w.level)
 			w.push()
@@ -215,19 +219,25 @@ func (w *search) nearest() (x int32, ok bool) {
 func (w *search) nextRound() {
 	w.round++
 	if w.round == 0 { // after 2^32 rounds old marks would count
-		clear(w.seen)
-		clear(w.done)
+		for x := range w.halves {
+			w.halves[x].seen, w.halves[x].done = 0, 0
+		}
 		w.round = 1
 	}
 	w.heap, w.flat, w.settled, w.level = w.heap[:0], w.flat[:0], w.settled[:0], 0
+	w.bound = unreached
 }
 
 // reach notes a way from half x to the destination.
 func (w *search) reach(x int32, d int64, via int32) {
-	if w.done[x] == w.round || w.seen[x] == w.round && w.dist[x] <= d {
+	h := &w.halves[x]
+	if d >= w.bound || h.done == w.round || h.seen == w.round && h.dist <= d {
 		return
 	}
-	w.seen[x], w.dist[x], w.via[x] = w.round, d, via
+	h.seen, h.dist, h.via = w.round, d, via
+	if x == 2*w.from+1 {
+		w.bound = d
+	}
 	if d == w.level {
 		w.flat = append(w.flat, x)
 	} else {
@@ -238,7 +248,7 @@ func (w *search) reach(x int32, d int64, via int32) {
 // intoIn looks at what leads into v in: free arcs, and v out where a unit can be
 // given back.
 func (w *search) intoIn(v int32, d int64) {
-	here := w.tree[v] + w.shift[2*v]
+	here := w.tree[v] + w.halves[2*v].shift
 	for _, e := range w.g.of(v) {
 		arc, u := e.arc^1, e.other
 		c := int64(w.g.cost[arc])
@@ -251,10 +261,10 @@ func (w *search) intoIn(v int32, d int64) {
 			}
 			c += sharedLink
 		}
-		w.reach(2*u+1, d+c+w.tree[u]+w.shift[2*u+1]-here, 2*arc)
+		w.reach(2*u+1, d+c+w.tree[u]+w.halves[2*u+1].shift-here, 2*arc)
 	}
 	if n := w.through[v]; n > 0 {
-		w.reach(2*v+1, d-nodePrice(n-1)+w.shift[2*v+1]-w.shift[2*v], outward)
+		w.reach(2*v+1, d-nodePrice(n-1)+w.halves[2*v+1].shift-w.halves[2*v].shift, outward)
 	}
 }
 
@@ -262,9 +272,9 @@ func (w *search) intoIn(v int32, d int64) {
 // the heads of its arcs where a unit can be given back.
 func (w *search) intoOut(v int32, d int64) {
 	if n := w.through[v]; n == 0 || w.sharing {
-		w.reach(2*v, d+nodePrice(n)+w.shift[2*v]-w.shift[2*v+1], inward)
+		w.reach(2*v, d+nodePrice(n)+w.halves[2*v].shift-w.halves[2*v+1].shift, inward)
 	}
-	here := w.tree[v] + w.shift[2*v+1]
+	here := w.tree[v] + w.halves[2*v+1].shift
 	for _, e := range w.g.of(v) {
 		n := w.flow[e.arc]
 		if n == 0 {
@@ -274,7 +284,7 @@ func (w *search) intoOut(v int32, d int64) {
 		if n > 1 {
 			c += sharedLink
 		}
-		w.reach(2*e.other, d-c+w.tree[e.other]+w.shift[2*e.other]-here, 2*e.arc+1)
+		w.reach(2*e.other, d-c+w.tree[e.other]+w.halves[2*e.other].shift-here, 2*e.arc+1)
 	}
 }
 
@@ -290,7 +300,7 @@ func nodePrice(n int8) int64 {
 // reduced price is negative once the path's arcs can be given back.
 func (w *search) lift(total int64) {
 	for _, x := range w.settled {
-		if up := total - w.dist[x]; up > 0 {
+		if up := total - w.halves[x].dist; up > 0 {
 			w.move(x, up)
 		}
 	}
@@ -302,7 +312,7 @@ func (w *search) lift(total int64) {
 // beginning, instead of looking everywhere else first.
 func (w *search) tighten() {
 	source := 2*w.from + 1
-	base := w.tree[w.from] + w.shift[source]
+	base := w.tree[w.from] + w.halves[source].shift
 	least := int64(unreached)
 	for _, e := range w.g.of(w.from) {
 		if enter, ok := w.enter(e, base); ok {
@@ -329,7 +339,7 @@ func (w *search) enter(e edge, base int64) (int64, bool) {
 	if w.flow[e.arc] > 0 {
 		c += sharedLink
 	}
-	return c + base - w.tree[e.other] - w.shift[2*e.other], true
+	return c + base - w.tree[e.other] - w.halves[2*e.other].shift, true
 }
 
 // leave is the least reduced price of what leads from v in to anywhere but the
@@ -338,8 +348,8 @@ func (w *search) leave(v int32) int64 {
 	if v == w.to {
 		return 0
 	}
-	here := w.shift[2*v]
-	least := nodePrice(w.through[v]) + here - w.shift[2*v+1]
+	here := w.halves[2*v].shift
+	least := nodePrice(w.through[v]) + here - w.halves[2*v+1].shift
 	for _, e := range w.g.of(v) {
 		n := w.flow[e.arc^1]
 		if n == 0 || e.other == w.from {
@@ -349,16 +359,16 @@ func (w *search) leave(v int32) int64 {
 		if n > 1 {
 			c += sharedLink
 		}
-		least = min(least, -c+w.tree[v]+here-w.tree[e.other]-w.shift[2*e.other+1])
+		least = min(least, -c+w.tree[v]+here-w.tree[e.other]-w.halves[2*e.other+1].shift)
 	}
 	return least
 }
 
 func (w *search) move(x int32, by int64) {
-	if w.shift[x] == 0 {
+	if w.halves[x].shift == 0 {
 		w.shifted = append(w.shifted, x)
 	}
-	w.shift[x] += by
+	w.halves[x].shift += by
 }
 
 // push moves a unit along the path that augment found.
@@ -366,7 +376,7 @@ func (w *search) push() {
 	x := 2*w.from + 1
 	for x != 2*w.to {
 		v := x >> 1
-		switch via := w.via[x]; {
+		switch via := w.halves[x].via; {
 		case via == inward:
 			w.through[v]++
 			w.throughs = append(w.throughs, v)
