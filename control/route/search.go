@@ -72,64 +72,6 @@ func newSearch(g *Graph) *search {
 	}
 }
 
-// plant grows the tree of cheapest paths from a source until it holds all the
-// destinations. What lies farther counts as being as far as the last of them,
-// which keeps every reduced price from being negative.
-func (w *search) plant(from int32, destinations ...int32) {
-	w.from = from
-	for v := range w.tree {
-		w.tree[v] = unreached
-	}
-	left := 0
-	for _, v := range destinations {
-		if !w.wanted[v] {
-			w.wanted[v] = true
-			left++
-		}
-	}
-	w.tree[from] = 0
-	w.heap = append(w.heap[:0], item{0, from})
-	last := int64(0)
-	for len(w.heap) > 0 && left > 0 {
-		x := w.heap.pop()
-		if x.key > w.tree[x.at] {
-			continue
-		}
-		last = x.key
-		if w.wanted[x.at] {
-			w.wanted[x.at] = false
-			left--
-		}
-		w.grow(x)
-	}
-	for _, v := range destinations {
-		w.wanted[v] = false
-	}
-	if left == 0 {
-		w.clamp(last)
-	}
-}
-
-// grow reaches out from a node of the tree.
-func (w *search) grow(x item) {
-	for _, e := range w.g.of(x.at) {
-		c := w.g.cost[e.arc]
-		if c == unusable {
-			continue
-		}
-		if d := x.key + int64(c); d < w.tree[e.other] {
-			w.tree[e.other] = d
-			w.heap.push(item{d, e.other})
-		}
-	}
-}
-
-func (w *search) clamp(most int64) {
-	for v, d := range w.tree {
-		w.tree[v] = min(d, most)
-	}
-}
-
 // find returns up to m paths from the planted source, and how many of them are
 // disjoint.
 func (w *search) find(to int32, m int) found {
@@ -304,64 +246,6 @@ func (w *search) lift(total int64) {
 			w.move(x, up)
 		}
 	}
-}
-
-// tighten lowers the potentials of the source and of its neighbours' inner sides
-// by what every way out of them costs. Where all links of the source are taken,
-// so that the next path must share one, the search then knows it from the
-// beginning, instead of looking everywhere else first.
-func (w *search) tighten() {
-	source := 2*w.from + 1
-	base := w.tree[w.from] + w.halves[source].shift
-	least := int64(unreached)
-	for _, e := range w.g.of(w.from) {
-		if enter, ok := w.enter(e, base); ok {
-			least = min(least, enter+w.leave(e.other))
-		}
-	}
-	if least == 0 || least == unreached {
-		return
-	}
-	for _, e := range w.g.of(w.from) {
-		if enter, ok := w.enter(e, base); ok && enter < least {
-			w.move(2*e.other, enter-least)
-		}
-	}
-	w.move(source, -least)
-}
-
-// enter is the reduced price of an arc from the source, if a unit fits.
-func (w *search) enter(e edge, base int64) (int64, bool) {
-	c := int64(w.g.cost[e.arc])
-	if c == unusable || w.flow[e.arc] > 0 && e.other == w.to {
-		return 0, false
-	}
-	if w.flow[e.arc] > 0 {
-		c += sharedLink
-	}
-	return c + base - w.tree[e.other] - w.halves[2*e.other].shift, true
-}
-
-// leave is the least reduced price of what leads from v in to anywhere but the
-// source.
-func (w *search) leave(v int32) int64 {
-	if v == w.to {
-		return 0
-	}
-	here := w.halves[2*v].shift
-	least := nodePrice(w.through[v]) + here - w.halves[2*v+1].shift
-	for _, e := range w.g.of(v) {
-		n := w.flow[e.arc^1]
-		if n == 0 || e.other == w.from {
-			continue
-		}
-		c := int64(w.g.cost[e.arc^1])
-		if n > 1 {
-			c += sharedLink
-		}
-		least = min(least, -c+w.tree[v]+here-w.tree[e.other]-w.halves[2*e.other+1].shift)
-	}
-	return least
 }
 
 func (w *search) move(x int32, by int64) {
