@@ -216,6 +216,7 @@ func TestLaw4NoPlainHashOfShares(t *testing.T) {
 		"control/manage hash/crc32":   "crc32c of stored routes on the node's own disk, against decay; no secret",
 		"keymgmt/supply hash/crc32":   "crc32c of the journal's batches on the node's own disk: positions and sealed gifts, no key",
 		"keymgmt/pool hash/crc32":     "crc32c of a pool file's marks, positions only, on the node's own disk",
+		"gateway/enrol crypto/sha256": "fingerprints of certificates and names of files, which are public",
 		"gateway/sae crypto/sha256":   "fingerprint of a client's certificate, which is public",
 		"gateway/admin crypto/sha256": "hash of a directory's name, for a short socket path",
 	})
