@@ -28,6 +28,7 @@ type flows struct {
 	left     []qsc.BitRate
 	first    []int // of each node's demands; one more at the end
 	rerated  bool  // rates are to be computed again
+	moved    bool  // some flow is not what it was at the last speak
 	repin    bool  // pins changed
 	refresh  time.Duration
 }
@@ -132,7 +133,7 @@ func outBy(was, now qsc.BitRate, part float64) bool {
 // share computes the rates of all demands.
 func (c *Core) share() {
 	f := &c.flows
-	f.rerated = false
+	f.rerated, f.moved = false, true
 	asked := make([]rate.Flow, len(f.demands))
 	for i, d := range f.demands {
 		asked[i] = rate.Flow{Links: f.routes[i].links, Min: f.routes[i].least(d), Max: d.Max, Priority: d.Priority}
@@ -168,20 +169,28 @@ func (c *Core) speak(now time.Duration) []control.Table {
 			m.told = false
 			continue
 		}
-		t := control.Table{Node: c.net.Nodes[i].ID, Epoch: c.cfg.Epoch, Flows: c.flowsOf(i)}
-		switch {
-		case !m.told || differ(m.sent.Flows, t.Flows):
-			c.version++
-			t.Version = c.version
-		case m.unacknowledged() && now-m.when >= c.cfg.Resend:
-			t = m.sent
-		default:
-			continue
+		if c.update(i) || m.unacknowledged() && now-m.when >= c.cfg.Resend {
+			m.told, m.when = true, now
+			out = append(out, m.sent)
 		}
-		m.sent, m.told, m.when = t, true, now
-		out = append(out, t)
 	}
+	c.flows.moved = false
 	return out
+}
+
+// update makes a new table for a node if it has to be told something.
+func (c *Core) update(i int) bool {
+	m := &c.members[i]
+	if m.told && !c.flows.moved {
+		return false
+	}
+	now := c.flowsOf(i)
+	if m.told && !differ(m.sent.Flows, now) {
+		return false
+	}
+	c.version++
+	m.sent = control.Table{Node: c.net.Nodes[i].ID, Epoch: c.cfg.Epoch, Version: c.version, Flows: now}
+	return true
 }
 
 // unacknowledged reports whether the node's last report speaks of another table
