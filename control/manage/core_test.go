@@ -391,3 +391,26 @@ func TestCoreAhead(t *testing.T) {
 		}
 	}
 }
+
+// Routes are told at once, rates alone at most once a second.
+func TestCoreHoldsRatesBack(t *testing.T) {
+	p := newPlant(t, netOf("a-b", "b-c"), 1)
+	p.want("a", "c", 1, 1)
+	p.second()
+	p.second()
+	p.state["b-c"].Rate = 2e5
+	p.hear("b")
+	told := p.pass(10 * time.Millisecond) // more than a second after the last table
+	if len(told) != 1 || p.flow("a", "c").Rate != 2e5 {
+		t.Fatalf("told %+v", told)
+	}
+	p.state["b-c"].Rate = 3e5
+	p.hear("b")
+	if told := p.pass(10 * time.Millisecond); len(told) != 0 {
+		t.Fatalf("told %+v", told)
+	}
+	p.hear()
+	if p.pass(time.Second); p.flow("a", "c").Rate != 3e5 {
+		t.Fatal("the rate was never told")
+	}
+}

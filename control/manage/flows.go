@@ -52,6 +52,7 @@ const (
 	// A rate is sent again when it is out by more than a tenth, a capacity counts
 	// as changed when it is by a twentieth: measured rates never stand still.
 	rateStep     = 0.10
+	rateEvery    = time.Second
 	capacityStep = 0.05
 )
 
@@ -163,33 +164,39 @@ func (r flowRoute) least(d control.Demand) qsc.BitRate {
 // speak returns the tables of the nodes that have to be told something.
 func (c *Core) speak(now time.Duration) []control.Table {
 	var out []control.Table
+	moved := c.flows.moved
+	c.flows.moved = false
 	for i := range c.members {
 		m := &c.members[i]
 		if !m.heard {
 			m.told = false
 			continue
 		}
-		if c.update(i) || m.unacknowledged() && now-m.when >= c.cfg.Resend {
+		if (moved || !m.told) && c.update(i, now) || m.unacknowledged() && now-m.when >= c.cfg.Resend {
 			m.told, m.when = true, now
 			out = append(out, m.sent)
 		}
 	}
-	c.flows.moved = false
 	return out
 }
 
-// update makes a new table for a node if it has to be told something.
-func (c *Core) update(i int) bool {
+// update makes a new table for a node if it has to be told something. Routes are
+// told at once; mere rates, of which one cut moves many, not within rateEvery of
+// the last table.
+func (c *Core) update(i int, now time.Duration) bool {
 	m := &c.members[i]
-	if m.told && !c.flows.moved {
-		return false
-	}
-	now := c.flowsOf(i)
-	if m.told && !differ(m.sent.Flows, now) {
-		return false
+	flows := c.flowsOf(i)
+	if m.told && !reroutes(m.sent.Flows, flows) {
+		if !rerates(m.sent.Flows, flows) {
+			return false
+		}
+		if now-m.when < rateEvery {
+			c.flows.moved = true
+			return false
+		}
 	}
 	c.version++
-	m.sent = control.Table{Node: c.net.Nodes[i].ID, Epoch: c.cfg.Epoch, Version: c.version, Flows: now}
+	m.sent = control.Table{Node: c.net.Nodes[i].ID, Epoch: c.cfg.Epoch, Version: c.version, Flows: flows}
 	return true
 }
 
@@ -218,11 +225,18 @@ func (c *Core) flowsOf(node int) []control.Flow {
 	return list
 }
 
-// differ reports whether a node has to be told.
-func differ(was, now []control.Flow) bool {
+// reroutes reports whether the flows take other paths.
+func reroutes(was, now []control.Flow) bool {
 	return !slices.EqualFunc(was, now, func(a, b control.Flow) bool {
-		return a.To == b.To && a.Protection == b.Protection && a.Disjoint == b.Disjoint && a.Short == b.Short &&
-			!outBy(a.Rate, b.Rate, rateStep) && slices.EqualFunc(a.Paths, b.Paths, slices.Equal[keymgmt.Path])
+		return a.To == b.To && a.Protection == b.Protection && a.Disjoint == b.Disjoint &&
+			slices.EqualFunc(a.Paths, b.Paths, slices.Equal[keymgmt.Path])
+	})
+}
+
+// rerates reports whether rates of the same flows are out by enough to tell.
+func rerates(was, now []control.Flow) bool {
+	return !slices.EqualFunc(was, now, func(a, b control.Flow) bool {
+		return a.Short == b.Short && !outBy(a.Rate, b.Rate, rateStep)
 	})
 }
 

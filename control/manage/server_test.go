@@ -134,7 +134,7 @@ func TestControllerIsKilled(t *testing.T) {
 		b1 := startBroker(t, config("c1"))
 		b2 := startBroker(t, config("c2", b1.ClusterAddr()))
 		controller := func(name string, b *Broker) (*Server, func()) {
-			return startServer(t, ServerConfig{Name: name, Network: net, Store: open(t), Bus: dial(t, BusConfig{Name: name, Broker: b}), Lease: 800 * time.Millisecond})
+			return startServer(t, ServerConfig{Name: name, Network: net, Store: open(t), Bus: dial(t, BusConfig{Name: name, Broker: b}), Lease: 500 * time.Millisecond})
 		}
 		s1, kill := controller("c1", b1)
 		until(t, "c1 leads", func() bool { return s1.Status().Leads })
