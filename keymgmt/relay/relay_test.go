@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc/keymgmt/keymgmttest"
 	"github.com/quantum-secure-cloud/qsc/keymgmt/ledger"
 	"github.com/quantum-secure-cloud/qsc/keymgmt/relay"
+	"github.com/quantum-secure-cloud/qsc/quantum"
 )
 
 func must(t testing.TB, err error) {
@@ -37,6 +39,7 @@ type network struct {
 	nodes   map[qsc.NodeID]*host
 	ledgers map[string]keymgmt.Ledger // "a-b": a's end of the link to b
 	tamper  func(from, to qsc.NodeID, msg []byte)
+	shut    atomic.Bool // taps give nothing
 	mu      sync.Mutex
 	cut     map[[2]qsc.NodeID]bool
 }
@@ -47,6 +50,7 @@ type setup struct {
 	hop        bool
 	timeout    time.Duration
 	dry        string // "a-b": a has no key to send to b
+	tap        bool   // key without end, on a real disk
 }
 
 // host is one node.
@@ -165,7 +169,14 @@ func (n *network) link(s setup, links map[qsc.NodeID]map[qsc.NodeID]relay.Link, 
 			}
 			stock.Add(seq)
 		}
-		l, err := ledger.Open(ledger.Config{FS: durable.Mem(1 << 30), Link: id, End: end, Epoch: 1, Block: s.block, Pad: s.pad, Source: stock, Wait: 100 * time.Millisecond, Retry: time.Millisecond})
+		var fs durable.FS = durable.Mem(1 << 30)
+		var source quantum.Link = stock
+		if s.tap {
+			dir, err := durable.Dir(n.t.TempDir())
+			must(n.t, err)
+			fs, source = dir, newTap(id, s.block, &n.shut)
+		}
+		l, err := ledger.Open(ledger.Config{FS: fs, Link: id, End: end, Epoch: 1, Block: s.block, Pad: s.pad, Source: source, Wait: 100 * time.Millisecond, Retry: time.Millisecond})
 		must(n.t, err)
 		n.ledgers[string(who[0]+"-"+who[1])] = l
 		if links[who[0]] == nil {
