@@ -144,9 +144,22 @@ func (s *Server) push(ctx context.Context) error {
 		case <-tick.C:
 		case <-s.urgent:
 		}
+		begin := s.now()
 		for _, t := range s.tables() {
 			s.sent(s.cfg.Bus.push(ctx, t))
 		}
+		s.rest(ctx, s.now()-begin)
+	}
+}
+
+// rest waits as long as the last computation took, so that a link that flaps
+// costs half a core at most.
+func (s *Server) rest(ctx context.Context, took time.Duration) {
+	t := time.NewTimer(min(took, s.cfg.Tick))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
 	}
 }
 
