@@ -22,7 +22,7 @@ const (
 	batchHead    = 28
 	sector       = 512
 	maxBatch     = 1 << 20 // payload of one batch; a snapshot takes several
-	journalSize  = 4 << 20 // reserved for records behind the snapshot
+	journalRoom  = 4 << 20 // for records behind a snapshot
 	maxJournal   = 1 << 30
 	journalName  = "journal-"
 	journalRetry = 10 * time.Millisecond
@@ -54,6 +54,7 @@ func (r *round) failed() bool {
 // place.
 type journal struct {
 	fs       durable.FS
+	room     int64                    // for records behind a snapshot
 	snapshot func(seal func()) []byte // encodes all state, calling seal at that moment
 	lead     chan struct{}            // held by the one that writes
 	broken   atomic.Bool
@@ -72,8 +73,8 @@ type journal struct {
 	tried time.Time
 }
 
-func newJournal(fs durable.FS, snapshot func(seal func()) []byte) *journal {
-	return &journal{fs: fs, snapshot: snapshot, lead: make(chan struct{}, 1), cur: newRound()}
+func newJournal(fs durable.FS, room int64, snapshot func(seal func()) []byte) *journal {
+	return &journal{fs: fs, room: room, snapshot: snapshot, lead: make(chan struct{}, 1), cur: newRound()}
 }
 
 // add puts a record into the open round. It waits for nothing, so that the order
@@ -134,13 +135,13 @@ func (j *journal) seal() (*round, []byte) {
 // flush writes the open round: to the end of the file, or with all else to a new
 // file when this one is full or failed.
 func (j *journal) flush() {
-	if j.broken.Load() || j.off+int64(batchSpace(1<<16)) > j.size {
+	if j.broken.Load() {
 		_ = j.rotate()
 		return
 	}
 	r, b := j.seal()
 	if j.off+int64(batchSpace(len(b))) > j.size || len(b) > maxBatch {
-		// Too large for what is left: the snapshot holds it too.
+		// Too large for what is left. The snapshot holds all that is in it.
 		r2, err := j.begin()
 		r.err, r2.err = err, err
 		close(r.done)
@@ -196,51 +197,56 @@ func (j *journal) begin() (r *round, err error) {
 	snap := j.snapshot(func() { r, _ = j.seal() })
 	old := j.f
 	j.gen++
-	f, off, seq, err := writeJournal(j.fs, j.gen, snap)
+	f, off, seq, err := writeJournal(j.fs, j.gen, snap, j.room)
 	if err != nil {
 		return r, err
 	}
 	if old != nil {
 		_ = old.Close()
 	}
-	j.f, j.off, j.seq, j.size = f, off, seq, off+journalSize
+	j.f, j.off, j.seq, j.size = f, off, seq, off+j.room
 	j.removeOld()
 	return r, nil
 }
 
 func nameOf(gen uint64) string { return fmt.Sprintf("%s%016x", journalName, gen) }
 
-func writeJournal(fs durable.FS, gen uint64, snap []byte) (f durable.File, off int64, seq uint64, err error) {
+func writeJournal(fs durable.FS, gen uint64, snap []byte, room int64) (f durable.File, off int64, seq uint64, err error) {
 	name := nameOf(gen)
 	f, err = fs.Open(name+".tmp", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = fs.Remove(name + ".tmp")
-		}
-	}()
-	space := int64(len(snap)) + int64(len(snap)/maxBatch+2)*sector*2
-	if err = f.Allocate(space + journalSize); err != nil {
+	off, seq, err = fill(fs, f, name, gen, snap, room)
+	if err != nil {
+		_ = f.Close()
+		_ = fs.Remove(name + ".tmp")
 		return nil, 0, 0, err
+	}
+	return f, off, seq, nil
+}
+
+// fill writes a snapshot and gives the file its name.
+func fill(fs durable.FS, f durable.File, name string, gen uint64, snap []byte, room int64) (off int64, seq uint64, err error) {
+	space := int64(len(snap)) + int64(len(snap)/maxBatch+2)*sector*2
+	if err = f.Allocate(space + room); err != nil {
+		return 0, 0, err
 	}
 	for first := true; first || len(snap) > 0; first = false {
 		n := cut(snap)
 		b := frame(gen, seq, snap[:n])
 		if _, err = f.WriteAt(b, off); err != nil {
-			return nil, 0, 0, err
+			return 0, 0, err
 		}
 		snap, off, seq = snap[n:], off+int64(len(b)), seq+1
 	}
 	if err = f.Sync(); err != nil {
-		return nil, 0, 0, err
+		return 0, 0, err
 	}
 	if err = fs.Rename(name+".tmp", name); err != nil {
-		return nil, 0, 0, err
+		return 0, 0, err
 	}
-	return f, off, seq, fs.SyncDir(".")
+	return off, seq, fs.SyncDir(".")
 }
 
 // cut returns how many bytes of whole records fit into a batch.

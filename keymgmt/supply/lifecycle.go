@@ -156,11 +156,15 @@ func (st *stream) dropReports(c uint64) {
 
 // store puts key into a slot of its slab, durably. Errors: NoSpace.
 func (s *Supply) store(b *slab, key []byte) (uint32, error) {
-	slot, err := b.take(s.j.settle)
+	slot, dirty, err := b.take(s.j.settle)
 	if err != nil {
 		return 0, err
 	}
-	if err = b.write(slot, 0, key); err == nil {
+	err = b.write(slot, 0, key)
+	if dirty && err == nil {
+		err = b.zero(slot, int64(len(key)), b.slot)
+	}
+	if err == nil {
 		err = b.sync()
 	}
 	if err != nil {

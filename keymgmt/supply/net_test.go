@@ -109,7 +109,7 @@ func want(t testing.TB, err error, k qsc.Kind) {
 // join opens the supply of a node on a network.
 func (n *network) join(t testing.TB, node qsc.NodeID, fs durable.FS, change func(*Config)) *Supply {
 	t.Helper()
-	c := Config{Node: node, FS: fs, Directory: &directory{}, Relay: port{n, node}}
+	c := Config{Node: node, FS: fs, Directory: &directory{}, Relay: port{n, node}, room: 64 << 10}
 	if change != nil {
 		change(&c)
 	}

@@ -64,15 +64,15 @@ func (b *slab) begin(name string, used map[uint32]bool) error {
 	return nil
 }
 
-// take returns a slot. Error: NoSpace.
-func (b *slab) take(wait func(*round) error) (uint32, error) {
+// take returns a slot, and whether old key still lies in it. Error: NoSpace.
+func (b *slab) take(wait func(*round) error) (n uint32, dirty bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if i := len(b.dirty) - 1; i >= 0 {
 		d := b.dirty[i]
 		b.dirty = b.dirty[:i]
 		if d.after == nil {
-			return d.n, nil
+			return d.n, true, nil
 		}
 		b.mu.Unlock()
 		err := wait(d.after)
@@ -80,14 +80,15 @@ func (b *slab) take(wait func(*round) error) (uint32, error) {
 		if err != nil {
 			b.dirty = append(b.dirty, d)
 		}
-		return d.n, err
+		return d.n, true, err
 	}
 	if n := len(b.clean); n > 0 {
 		slot := b.clean[n-1]
 		b.clean = b.clean[:n-1]
-		return slot, nil
+		return slot, false, nil
 	}
-	return b.grow()
+	n, err = b.grow()
+	return n, false, err
 }
 
 func (b *slab) grow() (uint32, error) {

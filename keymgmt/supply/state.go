@@ -11,7 +11,7 @@ import (
 
 // restore reads the directory and burns what a crash has left uncertain.
 func (s *Supply) restore() (err error) {
-	s.j = newJournal(s.cfg.FS, s.snapshot)
+	s.j = newJournal(s.cfg.FS, s.cfg.room, s.snapshot)
 	boots := uint64(0)
 	s.j.gen, err = load(s.cfg.FS, func(payload []byte) error {
 		for len(payload) > 0 {

@@ -46,6 +46,7 @@ type Config struct {
 	Rounds  int            // relay rounds at once; 0: 32
 	Logger  *slog.Logger   // nil: nothing is logged
 	Now     func() time.Time
+	room    int64         // of the journal; 0: journalRoom
 	tick    time.Duration // 0: 250 ms; negative: the test calls what the clock would
 }
 
@@ -166,6 +167,9 @@ func (c *Config) defaults() {
 	}
 	if c.Disk == 0 {
 		c.Disk = 64 << 30
+	}
+	if c.room == 0 {
+		c.room = journalRoom
 	}
 	if c.TTL == 0 {
 		c.TTL = 24 * time.Hour
