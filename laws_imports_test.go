@@ -25,8 +25,9 @@ var floors = map[string]int{
 var doorless = map[string]bool{"its": true, "fips": true, "app": true}
 
 // The binary takes the rooms of these floors: its configuration and wiring
-// (node, sim), its operators' doors (gateway) and the kernels it measures (its).
-var wired = map[string]bool{"node": true, "sim": true, "gateway": true, "its": true}
+// (node, sim), its operators' doors (gateway), what it runs for users (app) and the
+// kernels it measures (its).
+var wired = map[string]bool{"node": true, "sim": true, "gateway": true, "app": true, "its": true}
 
 // Law 1.
 func TestLaw1ImportsGoDownOnly(t *testing.T) {

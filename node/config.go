@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -38,7 +37,10 @@ import (
 //
 //	[control]
 //	buses  = ["127.0.0.1:4222"]   # where controllers listen; none: the node finds its own routes
+//	controllers = ["tommo"]       # whose certificates a bus may show; none: any of the CA
 //	listen = "127.0.0.1:4222"     # run a controller here, with its bus on this address
+//	cluster = "127.0.0.1:6222"    # where the buses of the other controllers join this one
+//	routes = ["127.0.0.1:6223"]   # and where theirs are
 //	store  = "../control.db"      # what it keeps: a file, or a postgres:// URL
 //	etsi015 = "127.0.0.1:8445"    # its northbound door
 type Config struct {
@@ -69,17 +71,43 @@ type KME struct {
 
 // Control is this node's part in the control of the network.
 type Control struct {
-	Buses   []string `toml:"buses,omitempty"`
-	Listen  string   `toml:"listen,omitempty"`
-	Store   string   `toml:"store,omitempty"`
-	ETSI015 string   `toml:"etsi015,omitempty"`
+	Buses       []string `toml:"buses,omitempty"`
+	Controllers []string `toml:"controllers,omitempty"`
+	Listen      string   `toml:"listen,omitempty"`
+	Cluster     string   `toml:"cluster,omitempty"`
+	Routes      []string `toml:"routes,omitempty"`
+	Store       string   `toml:"store,omitempty"`
+	ETSI015     string   `toml:"etsi015,omitempty"`
 }
 
 // maxConfig bounds a node's file in bytes.
 const maxConfig = 1 << 20
 
-// LoadConfig reads a node's file. Errors: NotFound, Invalid with line and column.
+// LoadConfig reads a node's file. Errors: NotFound, Invalid with line and column,
+// or with every fault of its doors.
 func LoadConfig(path string) (Config, error) {
+	c, err := ReadConfig(path)
+	if err != nil {
+		return c, err
+	}
+	dir := filepath.Dir(path)
+	if c.Dir == "" {
+		c.Dir = "."
+	}
+	for _, p := range []*string{&c.Dir, &c.Network, &c.TLS.Cert, &c.TLS.Key, &c.TLS.CA, &c.KME.SAEs, &c.Control.Store} {
+		if *p != "" && !isURL(*p) {
+			*p = below(dir, *p)
+		}
+	}
+	if err := c.check(); err != nil {
+		return c, qsc.E("node.LoadConfig", qsc.Invalid, path, "%w", err)
+	}
+	return c, nil
+}
+
+// ReadConfig reads a node's file as it stands: paths stay relative to the file.
+// Errors: NotFound, Invalid with line and column.
+func ReadConfig(path string) (Config, error) {
 	var c Config
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -89,19 +117,6 @@ func LoadConfig(path string) (Config, error) {
 		return c, qsc.E("node.LoadConfig", qsc.Invalid, path, "%d bytes are no node's file", len(b))
 	}
 	if err := decodeConfig(b, &c); err != nil {
-		return c, qsc.E("node.LoadConfig", qsc.Invalid, path, "%w", err)
-	}
-	dir := filepath.Dir(path)
-	if c.Dir == "" {
-		c.Dir = "."
-	}
-	c.Dir, c.Network = below(dir, c.Dir), below(dir, c.Network)
-	for _, p := range []*string{&c.TLS.Cert, &c.TLS.Key, &c.TLS.CA, &c.KME.SAEs, &c.Control.Store} {
-		if *p != "" && !strings.Contains(*p, "://") {
-			*p = below(dir, *p)
-		}
-	}
-	if err := c.check(); err != nil {
 		return c, qsc.E("node.LoadConfig", qsc.Invalid, path, "%w", err)
 	}
 	return c, nil
@@ -125,7 +140,7 @@ func (c Config) check() error {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	doors := map[string]string{
 		"kme.etsi014": c.KME.ETSI014, "kme.etsi004": c.KME.ETSI004, "kme.skip": c.KME.SKIP,
-		"control.listen": c.Control.Listen, "control.etsi015": c.Control.ETSI015,
+		"control.listen": c.Control.Listen, "control.cluster": c.Control.Cluster, "control.etsi015": c.Control.ETSI015,
 	}
 	some := false
 	for _, name := range slices.Sorted(maps.Keys(doors)) {
@@ -146,8 +161,8 @@ func (c Config) check() error {
 	if !slices.Contains([]string{"", "cn", "uri", "dns", "fingerprint"}, c.KME.Identity) {
 		bad(`kme.identity: %q is none of cn, uri, dns and fingerprint`, c.KME.Identity)
 	}
-	if c.Control.Listen == "" && (c.Control.Store != "" || c.Control.ETSI015 != "") {
-		bad(`control.store and control.etsi015 belong to a controller: give it an address with control.listen`)
+	if c.Control.Listen == "" && (c.Control.Store != "" || c.Control.ETSI015 != "" || c.Control.Cluster != "") {
+		bad(`control.store, control.cluster and control.etsi015 belong to a controller: give it an address with control.listen`)
 	}
 	return errors.Join(errs...)
 }
@@ -159,11 +174,20 @@ func below(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// Save writes the file that LoadConfig reads.
-func (c Config) Save(path string) error {
+// Marshal writes the text of a node's file.
+func (c Config) Marshal() ([]byte, error) {
 	b, err := toml.Marshal(c)
 	if err != nil {
-		return qsc.E("node.Save", qsc.Invalid, path, "%w", err)
+		return nil, qsc.E("node.Config", qsc.Invalid, string(c.Node), "%w", err)
+	}
+	return b, nil
+}
+
+// Save writes the file that LoadConfig reads.
+func (c Config) Save(path string) error {
+	b, err := c.Marshal()
+	if err != nil {
+		return err
 	}
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		return qsc.E("node.Save", qsc.Invalid, path, "%w", err)

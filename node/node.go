@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -21,11 +22,14 @@ import (
 	"github.com/quantum-secure-cloud/qsc/cloud/site/local"
 	"github.com/quantum-secure-cloud/qsc/cloud/site/remote"
 	"github.com/quantum-secure-cloud/qsc/cloud/vault"
+	"github.com/quantum-secure-cloud/qsc/control/manage"
 	"github.com/quantum-secure-cloud/qsc/control/topology"
 	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 	"github.com/quantum-secure-cloud/qsc/internal/durable"
 	"github.com/quantum-secure-cloud/qsc/its/share"
 	"github.com/quantum-secure-cloud/qsc/keymgmt/pool"
+	"github.com/quantum-secure-cloud/qsc/keymgmt/relay"
+	"github.com/quantum-secure-cloud/qsc/keymgmt/supply"
 	"github.com/quantum-secure-cloud/qsc/transport"
 )
 
@@ -45,6 +49,13 @@ type Node struct {
 	admin    *admin.Server
 	metrics  *metricsServer
 	pool     *pool.Pool
+
+	agent      *manage.Agent
+	controller *manage.Server // nil: none runs here
+	saes       directory
+	follow     func(context.Context) // keeps saes up to date; nil: nothing to follow
+	supply     *supply.Supply
+	relay      atomic.Pointer[relay.Relay]
 
 	linkUp chan struct{} // a link has come up: perhaps there is something to repair
 	stop   context.CancelFunc
@@ -73,7 +84,7 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	refuseCoreDumps()
-	for _, step := range []func() error{n.openLinks, n.openPool, n.openSite, n.openCatalog, n.openEndpoint} {
+	for _, step := range []func() error{n.openLinks, n.openPool, n.openSite, n.openCatalog, n.openAgent, n.openSupply, n.openEndpoint, n.openRelay} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -175,11 +186,14 @@ func (n *Node) openEndpoint() error {
 		cfg.Links = append(cfg.Links, transport.LinkConfig{ID: e.link.ID, End: e.end, Peer: e.peer, Addr: peer.Listen, Ledger: e.ledger})
 	}
 	cfg.Up = func(qsc.NodeID) {
+		n.agent.Changed()
 		select {
 		case n.linkUp <- struct{}{}:
 		default: // one is waiting already
 		}
 	}
+	cfg.Down = func(qsc.NodeID) { n.agent.Changed() }
+	cfg.Receive = n.receive
 	n.endpoint = transport.Open(cfg)
 	n.closer = append(n.closer, n.endpoint.Close)
 	return nil
@@ -197,7 +211,10 @@ func (n *Node) openVault(ctx context.Context) error {
 	n.stop = stop
 	n.work.Go(func() { n.vault.Run(run) })
 	n.work.Go(func() { n.watchLinks(run) })
-	return nil
+	if n.follow != nil {
+		n.work.Go(func() { n.follow(run) })
+	}
+	return n.openControl(run)
 }
 
 // watchLinks has the vault look for work whenever a link has come up.
@@ -217,6 +234,9 @@ func (n *Node) openDoors() (err error) {
 		return err
 	}
 	n.closer = append(n.closer, n.metrics.Close)
+	if err := n.openKME(); err != nil {
+		return err
+	}
 	if n.admin, err = admin.Serve(n.cfg.Dir, n.vault, n.Status, n.log); err != nil {
 		return err
 	}

@@ -17,9 +17,9 @@ import (
 
 // The files of a CA's directory.
 const (
-	caCert   = "ca.pem"
-	caKey    = "ca.key" // 0600; whoever has it can be anybody
-	issuedIn = "issued" // a copy of every certificate, SERIAL.pem
+	caCertFile = "ca.pem"
+	caKeyFile  = "ca.key" // 0600; whoever has it can be anybody
+	issuedIn   = "issued" // a copy of every certificate, SERIAL.pem
 )
 
 // How long certificates hold.
@@ -50,7 +50,7 @@ func InitCA(dir, name string, force bool) (*CA, error) {
 	if err := os.MkdirAll(filepath.Join(dir, issuedIn), 0o700); err != nil {
 		return nil, fileError("InitCA", dir, err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, caKey)); err == nil && !force {
+	if _, err := os.Stat(filepath.Join(dir, caKeyFile)); err == nil && !force {
 		return nil, qsc.E("enrol.InitCA", qsc.Exists, "", "%s holds a CA; with force all that it has certified must be made anew", dir)
 	}
 	ca := &CA{Dir: dir, now: time.Now}
@@ -67,7 +67,7 @@ func InitCA(dir, name string, force bool) (*CA, error) {
 	if ca.Cert, err = ca.sign(form, &ca.private.PublicKey); err != nil {
 		return nil, err
 	}
-	if err := writePair(filepath.Join(dir, caCert), filepath.Join(dir, caKey), ca.Cert, ca.private, force); err != nil {
+	if err := writePair(filepath.Join(dir, caCertFile), filepath.Join(dir, caKeyFile), ca.Cert, ca.private, force); err != nil {
 		return nil, err
 	}
 	return ca, nil
@@ -76,7 +76,7 @@ func InitCA(dir, name string, force bool) (*CA, error) {
 // OpenCA opens the CA in dir. Errors: NotFound, Corrupt, Denied when others than
 // the owner may read its key.
 func OpenCA(dir string) (*CA, error) {
-	name := filepath.Join(dir, caKey)
+	name := filepath.Join(dir, caKeyFile)
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, qsc.E("enrol.OpenCA", qsc.NotFound, "", "%s holds no CA; `qsc ca init` makes one: %w", dir, err)
@@ -84,7 +84,7 @@ func OpenCA(dir string) (*CA, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, qsc.E("enrol.OpenCA", qsc.Denied, "", "others may read the CA's key: chmod 600 %s, and make a new CA if somebody may have", name)
 	}
-	cert, err := readCert(filepath.Join(dir, caCert))
+	cert, err := readCert(filepath.Join(dir, caCertFile))
 	if err != nil {
 		return nil, err
 	}
@@ -93,13 +93,13 @@ func OpenCA(dir string) (*CA, error) {
 		return nil, err
 	}
 	if !cert.IsCA || !private.PublicKey.Equal(cert.PublicKey) {
-		return nil, qsc.E("enrol.OpenCA", qsc.Corrupt, "", "%s and %s in %s do not belong together: restore both from one backup", caCert, caKey, dir)
+		return nil, qsc.E("enrol.OpenCA", qsc.Corrupt, "", "%s and %s in %s do not belong together: restore both from one backup", caCertFile, caKeyFile, dir)
 	}
 	return &CA{Dir: dir, Cert: cert, private: private, now: time.Now}, nil
 }
 
 // CertFile is the path of the CA's certificate, which clients and nodes need.
-func (ca *CA) CertFile() string { return filepath.Join(ca.Dir, caCert) }
+func (ca *CA) CertFile() string { return filepath.Join(ca.Dir, caCertFile) }
 
 // form is a certificate to be filled in. Serials are random: 159 bits, positive.
 func (ca *CA) form(cn string, life time.Duration) (*x509.Certificate, error) {

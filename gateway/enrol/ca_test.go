@@ -30,7 +30,7 @@ func newCA(t *testing.T) *CA {
 
 func TestCA(t *testing.T) {
 	ca := newCA(t)
-	for name, perm := range map[string]os.FileMode{caKey: 0o600, caCert: 0o644} {
+	for name, perm := range map[string]os.FileMode{caKeyFile: 0o600, caCertFile: 0o644} {
 		info, err := os.Stat(filepath.Join(ca.Dir, name))
 		if err != nil || info.Mode().Perm() != perm {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
@@ -53,14 +53,14 @@ func TestCA(t *testing.T) {
 
 func TestOpenCARefuses(t *testing.T) {
 	ca, other := newCA(t), newCA(t)
-	key := filepath.Join(ca.Dir, caKey)
+	key := filepath.Join(ca.Dir, caKeyFile)
 	if err := os.Chmod(key, 0o640); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := OpenCA(ca.Dir); !qsc.IsKind(err, qsc.Denied) || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("a key that others may read: %v", err)
 	}
-	text, _ := os.ReadFile(filepath.Join(other.Dir, caKey))
+	text, _ := os.ReadFile(filepath.Join(other.Dir, caKeyFile))
 	if err := os.WriteFile(key, text, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -19,31 +20,63 @@ const (
 
 const loopback = "127.0.0.1"
 
+// toPick is an address that is still to be picked.
+const toPick = loopback + ":0"
+
+// picker gives out free addresses, each once.
+type picker struct {
+	next  int
+	taken map[string]bool
+	log   *slog.Logger
+	moved bool  // some address is new
+	err   error // the first
+}
+
+func newPicker(n *node.Network, log *slog.Logger) *picker {
+	p := &picker{next: rand.IntN(ports), taken: map[string]bool{}, log: log}
+	for _, d := range n.Nodes {
+		p.taken[d.Listen] = true
+	}
+	return p
+}
+
+// settle replaces an address that is to be picked, or was and is taken by
+// somebody else now. Any other stays.
+func (p *picker) settle(node qsc.NodeID, addr *string) {
+	if *addr == "" || *addr != toPick && (!picked(*addr) || free(*addr)) {
+		p.taken[*addr] = true
+		return
+	}
+	if *addr != toPick {
+		p.log.Warn("port taken by another program: picking a new one", "node", string(node), "was", *addr)
+	}
+	a, used, err := pick(p.next, p.taken)
+	if err != nil && p.err == nil {
+		p.err = err
+	}
+	p.next += used
+	p.moved = true
+	*addr = a
+	p.taken[a] = true
+}
+
+// settleDoors settles every address of a node's configuration.
+func (p *picker) settleDoors(c *node.Config) {
+	for _, a := range []*string{&c.KME.ETSI014, &c.KME.ETSI004, &c.KME.SKIP, &c.Control.Listen, &c.Control.Cluster, &c.Control.ETSI015} {
+		p.settle(c.Node, a)
+	}
+}
+
 // address gives every node without an address one that is free now, and a new
 // one to every node whose picked port somebody else has taken since.
-func (f *Fleet) address(n *node.Network) error {
-	taken := map[string]bool{}
-	for _, d := range n.Nodes {
-		taken[d.Listen] = true
-	}
-	next := rand.IntN(ports)
+func (p *picker) address(n *node.Network) {
 	for i := range n.Nodes {
 		d := &n.Nodes[i]
-		if d.Listen != "" && (!picked(d.Listen) || free(d.Listen)) {
-			continue
+		if d.Listen == "" {
+			d.Listen = toPick
 		}
-		if d.Listen != "" {
-			f.opt.Log.Warn("port taken by another program: picking a new one", "node", string(d.ID), "was", d.Listen)
-		}
-		addr, used, err := pick(next, taken)
-		if err != nil {
-			return err
-		}
-		next += used
-		d.Listen = addr
-		taken[addr] = true
+		p.settle(d.ID, &d.Listen)
 	}
-	return nil
 }
 
 // pick returns a free address, counting ports from the given one on, and how

@@ -206,8 +206,12 @@ func TestDirectoryKeepsItsNetwork(t *testing.T) {
 
 func TestTakenPortIsPickedAnew(t *testing.T) {
 	n := pair(t)
-	f := &Fleet{opt: Options{Log: slog.New(slog.DiscardHandler)}}
-	if err := f.address(n); err != nil {
+	address := func() error {
+		p := newPicker(n, slog.New(slog.DiscardHandler))
+		p.address(n)
+		return p.err
+	}
+	if err := address(); err != nil {
 		t.Fatal(err)
 	}
 	if n.Nodes[0].Listen == n.Nodes[1].Listen || !picked(n.Nodes[0].Listen) {
@@ -219,7 +223,7 @@ func TestTakenPortIsPickedAnew(t *testing.T) {
 	}
 	defer l.Close()
 	was := [2]string{n.Nodes[0].Listen, n.Nodes[1].Listen}
-	if err := f.address(n); err != nil {
+	if err := address(); err != nil {
 		t.Fatal(err)
 	}
 	if n.Nodes[0].Listen == was[0] || n.Nodes[1].Listen != was[1] {

@@ -3,8 +3,6 @@ package fleet
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -21,14 +19,20 @@ func (f *Fleet) prepare(ctx context.Context, given *node.Network) (*node.Network
 	if err := net.Runnable(); err != nil {
 		return nil, err
 	}
-	if err := f.address(net); err != nil {
+	p := newPicker(net, f.opt.Log)
+	p.address(net)
+	configs, err := f.configure(net, p)
+	if err != nil {
 		return nil, err
 	}
 	if err := replaceFile(filepath.Join(f.dir, NetworkFile), net.Marshal()); err != nil {
 		return nil, err
 	}
+	if err := f.enrol(net, configs); err != nil {
+		return nil, err
+	}
 	for _, n := range net.Nodes {
-		if err := f.prepareNode(n.ID, filepath.Join(f.dir, filepath.FromSlash(n.Data))); err != nil {
+		if err := f.prepareNode(configs[n.ID], f.nodeDir(n.Data)); err != nil {
 			return nil, err
 		}
 	}
@@ -58,21 +62,16 @@ func (f *Fleet) settle(given *node.Network) (*node.Network, error) {
 	return kept, nil
 }
 
-// prepareNode makes a node's directory and its configuration, unless they are
-// there.
-func (f *Fleet) prepareNode(id qsc.NodeID, dir string) error {
+// prepareNode makes a node's directory and writes its configuration.
+func (f *Fleet) prepareNode(c node.Config, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return qsc.E("fleet.Open", qsc.Invalid, string(id), "cannot make the node's directory: %w", err)
+		return qsc.E("fleet.Open", qsc.Invalid, string(c.Node), "cannot make the node's directory: %w", err)
 	}
-	path := filepath.Join(dir, nodeFile)
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return nil // there, or unreadable: then the node says so
-	}
-	rel, err := filepath.Rel(dir, filepath.Join(f.dir, NetworkFile))
+	text, err := c.Marshal()
 	if err != nil {
-		return qsc.E("fleet.Open", qsc.Invalid, string(id), "%w", err)
+		return err
 	}
-	return node.Config{Node: id, Network: rel, Dir: "."}.Save(path)
+	return replaceFile(filepath.Join(dir, nodeFile), text)
 }
 
 // replaceFile writes a file whole or not at all. Readers see the old or the new
@@ -87,7 +86,7 @@ func replaceFile(path string, data []byte) error {
 		err = os.Rename(tmp, path)
 	}
 	if err != nil {
-		return qsc.E("fleet.Open", qsc.NoSpace, "", "cannot write the network description: %w", err)
+		return qsc.E("fleet.Open", qsc.NoSpace, "", "cannot write %s: %w", filepath.Base(path), err)
 	}
 	return nil
 }
