@@ -159,9 +159,9 @@ func TestRateLimit(t *testing.T) {
 // Thousands of clients keep silent: what does one cost?
 func TestIdleConnections(t *testing.T) {
 	if os.Getenv("QSC_LONG") == "" {
-		t.Skip("holds 8,000 connections for several seconds: set QSC_LONG=1")
+		t.Skip("holds 10,000 connections for several seconds: set QSC_LONG=1")
 	}
-	const count = 8000
+	const count = 10_000
 	p := startKME(t)
 	before := p.rss(t)
 	conf := p.ca.Client(p.ca.Leaf(t, "alice"))

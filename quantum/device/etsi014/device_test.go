@@ -199,6 +199,27 @@ func TestNoKeyForAWhile(t *testing.T) {
 	}
 }
 
+// A KME that refuses is an error for the caller, costs no number, and is asked
+// again at the next call.
+func TestRefusal(t *testing.T) {
+	r := newRig(t)
+	a, b := r.open(t, 0), r.open(t, 1)
+	for seq := range uint64(2) {
+		r.refuse(true)
+		if _, err := a.Next(t.Context(), all); !qsc.IsKind(err, qsc.Denied) {
+			t.Fatal(err)
+		}
+		if st := a.Status(); !strings.Contains(st.Alarm, "401") {
+			t.Errorf("alarm %q", st.Alarm)
+		}
+		r.refuse(false)
+		x := next(t, a, all)
+		if same(t, x, next(t, b, all)); x.Seq != seq {
+			t.Errorf("block %d, not %d", x.Seq, seq)
+		}
+	}
+}
+
 // Keys that the other KME does not have cost their block, and only it.
 func TestLostTwins(t *testing.T) {
 	r := newRig(t)

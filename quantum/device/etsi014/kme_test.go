@@ -27,7 +27,7 @@ type vendor struct {
 	keys   map[qsc.KeyID][]byte
 	left   int // keys until it says 503; negative: endless
 	forget bool
-	calls  int
+	deny   bool
 }
 
 func newVendor(t *testing.T) *vendor {
@@ -54,9 +54,11 @@ func (v *vendor) client(t *testing.T, sae string) *etsi014.Client {
 func (v *vendor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.calls++
 	text, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	status, answer := v.answer(r.URL, text)
+	if v.deny {
+		status, answer = 401, nil
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(answer)
 }
@@ -113,6 +115,12 @@ func (v *vendor) enc(q url.Values) (int, []byte) {
 		}
 	}
 	return 200, etsi014.AppendContainer(nil, ids, size/8, raw, nil, []byte(`{"qsc_class":"computational (simulated)"}`))
+}
+
+func (v *vendor) refuse(deny bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.deny = deny
 }
 
 func (v *vendor) set(left int, forget bool) {

@@ -81,10 +81,11 @@ func (m *master) choose(want func(uint64) bool) (func() (*quantum.KeyBlock, erro
 // durable; (4) the block is handed out and the slave told. A crash in between
 // leaves a number without a block, and the keys to the vendor's expiry.
 func (m *master) make(seq uint64) (*quantum.KeyBlock, error) {
-	if err := write(m.l.cfg.FS, placeFile, m.place.encode()); err != nil {
+	if err := m.learn(); err != nil {
+		m.place.giveBack(seq)
 		return nil, err
 	}
-	if err := m.learn(); err != nil {
+	if err := write(m.l.cfg.FS, placeFile, m.place.encode()); err != nil {
 		return nil, err
 	}
 	x := &list{epoch: m.l.cfg.Epoch, seq: seq, class: qsc.Computational.Weakest(m.l.cfg.Class), batch: uint16(m.batch), size: uint32(m.size)}
@@ -95,6 +96,7 @@ func (m *master) make(seq uint64) (*quantum.KeyBlock, error) {
 		c, err := m.draw(min(n, m.batch))
 		if err != nil {
 			clear(block)
+			m.place.giveBack(seq) // no list names it, nobody has it
 			return nil, err
 		}
 		block = fill(block, c)

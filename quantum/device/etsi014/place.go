@@ -56,6 +56,13 @@ func (p *place) pick(want func(uint64) bool) (uint64, bool) {
 	return 0, false
 }
 
+// giveBack makes a number that was picked free again: no block has it.
+func (p *place) giveBack(seq uint64) {
+	if at, there := slices.BinarySearch(p.held, seq); !there && len(p.held) < maxHeld {
+		p.held = slices.Insert(p.held, at, seq)
+	}
+}
+
 func (p *place) encode() []byte {
 	w := wire.Writer{B: make([]byte, 0, placeHead+8*len(p.held)+4)}
 	w.U32(placeMagic).U8(1).U32(p.epoch).U64(p.next).U16(uint16(len(p.held)))
