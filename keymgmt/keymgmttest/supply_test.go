@@ -75,3 +75,11 @@ func TestDoubleStream(t *testing.T) {
 	want(t, err, qsc.Unreachable)
 	must(t, b.Close())
 }
+
+func TestDoubleConforms(t *testing.T) {
+	homes := map[qsc.AppID]qsc.NodeID{"a1": "a", "a2": "a", "b1": "b", "b2": "b"}
+	ConformSupply(t, func(*testing.T) SupplyPair {
+		s := NewSupply(SupplyConfig{Homes: homes})
+		return SupplyPair{A: s, B: s}
+	})
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/internal/durable"
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
+	"github.com/quantum-secure-cloud/qsc/keymgmt/keymgmttest"
 )
 
 // directory knows applications named node-something.
@@ -300,4 +301,11 @@ func TestStream(t *testing.T) {
 	if os.Getenv("QSC_TRACE") != "" {
 		t.Logf("%+v", a.Status())
 	}
+}
+
+func TestConform(t *testing.T) {
+	keymgmttest.ConformSupply(t, func(t *testing.T) keymgmttest.SupplyPair {
+		a, b := two(t, false, func(c *Config) { c.Chunk = 16 << 10 })
+		return keymgmttest.SupplyPair{A: a, B: b}
+	})
 }
