@@ -55,6 +55,10 @@ type Server struct {
 
 // Serve answers on l, which it closes, until Close. Error: Invalid.
 func Serve(l net.Listener, cfg Config) (*Server, error) {
+	if cfg.Supply == nil || cfg.Directory == nil || cfg.Node == "" {
+		_ = l.Close()
+		return nil, qsc.E("etsi014.Serve", qsc.Invalid, string(cfg.Node), "a node, its supply and its directory are needed")
+	}
 	s := newServer(cfg)
 	door, err := sae.Open(l, cfg.Door, s)
 	s.door = door

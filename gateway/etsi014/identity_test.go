@@ -65,6 +65,19 @@ func TestPinIsTakenBackOnOpenConnections(t *testing.T) {
 	}
 }
 
+func TestUnfitConfiguration(t *testing.T) {
+	n := open(t, keymgmttest.SupplyConfig{})
+	for name, cfg := range map[string]Config{
+		"no supply":      {Node: "A", Directory: n.supply},
+		"no certificate": {Node: "A", Supply: n.supply, Directory: n.supply, Door: sae.Config{ClientCAs: n.ca.Pool}},
+		"no CA":          {Node: "A", Supply: n.supply, Directory: n.supply, Door: sae.Config{Certificate: n.ca.Leaf(t, "A")}},
+	} {
+		if _, err := Serve(listen(t), cfg); !qsc.IsKind(err, qsc.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestNoCertificateNoConnection(t *testing.T) {
 	n := open(t, keymgmttest.SupplyConfig{})
 	other := testkit.NewCA(t)
@@ -91,11 +104,15 @@ func TestOldTLSIsRefused(t *testing.T) {
 	conf := n.ca.Client(n.ca.Leaf(t, "alice"))
 	for version, ok := range map[uint16]bool{tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
 		conf.MinVersion, conf.MaxVersion = version, version
+		conf.NextProtos = []string{"h2", "http/1.1"}
 		c, err := tls.Dial("tcp", n.a.Addr().String(), conf)
 		if (err == nil) != ok {
 			t.Errorf("TLS %#x: %v", version, err)
 		}
 		if err == nil {
+			if p := c.ConnectionState().NegotiatedProtocol; p != "http/1.1" {
+				t.Errorf("protocol %q", p)
+			}
 			c.Close()
 		}
 	}

@@ -8,6 +8,7 @@
 package skip
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,8 +17,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"crypto/tls"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/gateway/sae"
@@ -57,6 +56,9 @@ func Serve(l net.Listener, cfg Config) (*Server, error) {
 }
 
 func newServer(cfg Config) (*Server, error) {
+	if cfg.Supply == nil || cfg.Directory == nil || cfg.Node == "" {
+		return nil, qsc.E("skip.Serve", qsc.Invalid, string(cfg.Node), "a node, its supply and its directory are needed")
+	}
 	if cfg.Identity == nil {
 		cfg.Identity = sae.CommonName
 	}

@@ -176,8 +176,13 @@ func TestTLS(t *testing.T) {
 		c.Close()
 		t.Error("TLS 1.2 was accepted")
 	}
-	if _, err := newServer(Config{Remotes: []string{"[a"}}); !qsc.IsKind(err, qsc.Invalid) {
-		t.Error("a broken pattern:", err)
+	for name, cfg := range map[string]Config{
+		"a broken pattern": {Node: "A", Supply: p.supply, Directory: p.supply, Remotes: []string{"[a"}},
+		"no supply":        {Node: "A", Directory: p.supply},
+	} {
+		if _, err := newServer(cfg); !qsc.IsKind(err, qsc.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
