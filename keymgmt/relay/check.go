@@ -10,8 +10,8 @@ import (
 )
 
 // roundKey is the combined key of a round: n bytes of key, what fills its last
-// block (uniform too, and used for nothing), and the 48 check bytes: the point r,
-// the mask s of the check, the mask a of the ack's tag.
+// block (uniform too, and used for nothing), and the 48 check bytes: the mask a of
+// the ack's tag, the point r, the mask s of the check.
 type roundKey struct {
 	N   int
 	All qsc.Secret
@@ -26,9 +26,9 @@ func (k *roundKey) whole() []byte { return k.All.Expose() }
 // at returns the block that ends so many bytes before the end.
 func (k *roundKey) at(fromEnd int) [16]byte { return [16]byte(k.whole()[k.All.Len()-fromEnd-align:]) }
 
-func (k *roundKey) point() [16]byte   { return k.at(2 * align) }
-func (k *roundKey) mask() [16]byte    { return k.at(align) }
-func (k *roundKey) ackMask() [16]byte { return k.at(0) }
+func (k *roundKey) ackMask() [16]byte { return k.at(2 * align) }
+func (k *roundKey) point() [16]byte   { return k.at(align) }
+func (k *roundKey) mask() [16]byte    { return k.at(0) }
 
 // wipe overwrites all of it.
 func (k *roundKey) wipe() { k.All.Zeroise() }
@@ -49,13 +49,14 @@ var lead = [32]byte{0: 1}
 //
 //	f(x, r) xor s,   f(x, r) = r^(d+2) + Σ x_i·r^i for i from 1 to d
 //
-// over GF(2^128), where the blocks x are the key, the terms, zeros up to an even
+// over GF(2^128), where the blocks x are the key with all that stands before r (a relay that
+// altered the ack's mask alone would else part the two ends), the terms, zeros up to an even
 // number of blocks, and the length block of package uhash; so d is odd. It is
 // uhash's tag with point r, mask s and the header 1, 0: that package's kernels do
 // the work. docs/design/relay.md has the proof of what it detects.
 func (k *roundKey) check(t *terms) [16]byte {
 	r, s := k.point(), k.mask()
-	body := k.whole()[:k.All.Len()-checkSize]
+	body := k.whole()[:k.All.Len()-2*align]
 	text := t.encode(len(body))
 	var h uhash.Key
 	h.ResetFor(&r, len(lead)+len(body)+len(text)+align)

@@ -116,7 +116,7 @@ func (c *core) originNak(m *message) {
 // loseLeg gives up a path, and the round with it when too few are left.
 func (c *core) loseLeg(o *origin, i int, kind qsc.Kind, why string) {
 	o.legs[i].lost = true
-	if telling(kind) > telling(o.kind) {
+	if o.kind == qsc.Other || telling(kind) > telling(o.kind) {
 		o.kind, o.why = kind, why
 	}
 	left := 0
@@ -131,9 +131,9 @@ func (c *core) loseLeg(o *origin, i int, kind qsc.Kind, why string) {
 }
 
 // telling orders the reasons for which paths were lost: the caller hears the one
-// that says most of what to do.
+// that says most of what to do. A kind that a node has made up says least.
 func telling(k qsc.Kind) int {
-	return slices.Index([]qsc.Kind{qsc.Other, qsc.Timeout, qsc.NotFound, qsc.Unreachable, qsc.Busy, qsc.Conflict, qsc.Exhausted, qsc.Tampered}, k) + 1
+	return slices.Index([]qsc.Kind{qsc.NotFound, qsc.Timeout, qsc.Unreachable, qsc.Busy, qsc.Conflict, qsc.Corrupt, qsc.Denied, qsc.NoSpace, qsc.Exhausted, qsc.Tampered}, k)
 }
 
 // originAck checks an ack, one at a time.
@@ -189,6 +189,9 @@ func (c *core) cancel(e evCancel) {
 // endOrigin fails a round. Key that was reserved and not ordered is burnt here,
 // and the neighbour is told. A job under way drops what it yields.
 func (c *core) endOrigin(o *origin, kind qsc.Kind, why string) {
+	if telling(kind) < 0 {
+		kind = qsc.Unreachable // never Other, which would say that there is a key
+	}
 	c.status.Failed++
 	for i, l := range o.legs {
 		if o.stage == ordered {

@@ -282,3 +282,111 @@ func TestPipelined(t *testing.T) {
 	}
 	work.Wait()
 }
+
+func TestFailures(t *testing.T) {
+	ask := func(n *network) error {
+		_, err := n.nodes["m"].relay.Make(n.t.Context(), "d", keymgmt.Protection{}, nil, 32)
+		return err
+	}
+	s := small
+	s.timeout = 300 * time.Millisecond
+	s.dry = "a-b"
+	t.Run("dry relay", func(t *testing.T) {
+		n := newNetwork(t, s, 1, path("m", "a", "b", "d"))
+		want(t, ask(n), qsc.Exhausted)
+		if st := n.nodes["m"].relay.Status(); st.Failed != 1 || st.Open != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+	s.dry = "m-a"
+	t.Run("dry source", func(t *testing.T) { want(t, ask(newNetwork(t, s, 1, path("m", "a", "d"))), qsc.Exhausted) })
+	s.dry = ""
+	t.Run("cut", func(t *testing.T) {
+		n := newNetwork(t, s, 1, path("m", "a", "b", "d"))
+		n.cut[[2]qsc.NodeID{"a", "b"}] = true
+		want(t, ask(n), qsc.Unreachable)
+	})
+	t.Run("altered", func(t *testing.T) {
+		n := newNetwork(t, s, 1, path("m", "a", "d"))
+		n.tamper = func(from, to qsc.NodeID, msg []byte) {
+			if from == "a" && to == "d" && msg[1] == 2 { // an announcement
+				msg[len(msg)-1] ^= 1
+			}
+		}
+		want(t, ask(n), qsc.Tampered)
+	})
+	t.Run("refused", func(t *testing.T) {
+		n := newNetwork(t, s, 1, path("m", "a", "d"))
+		n.nodes["d"].refuse = qsc.E("sink", qsc.NoSpace, "d", "the disk is full")
+		want(t, ask(n), qsc.NoSpace)
+	})
+	t.Run("no route", func(t *testing.T) {
+		n := newNetwork(t, s, 1, path("m", "a", "d"))
+		_, err := n.nodes["m"].relay.Make(t.Context(), "x", keymgmt.Protection{}, nil, 32)
+		want(t, err, qsc.NotFound)
+	})
+	t.Run("invalid", func(t *testing.T) {
+		m := newNetwork(t, s, 1, path("m", "a", "d")).nodes["m"].relay
+		for _, size := range []int{0, -1, keymgmt.MaxRound + 1} {
+			_, err := m.Make(t.Context(), "d", keymgmt.Protection{}, nil, size)
+			want(t, err, qsc.Invalid)
+		}
+		_, err := m.Make(t.Context(), "d", keymgmt.Protection{}, make([]byte, keymgmt.MaxLabel+1), 32)
+		want(t, err, qsc.Invalid)
+		want(t, m.Receive(t.Context(), "a", []byte("no message")), qsc.Unsupported)
+		want(t, m.Receive(t.Context(), "stranger", nil), qsc.NotFound)
+	})
+}
+
+func TestTell(t *testing.T) {
+	n := newNetwork(t, small, 1, path("m", "a", "b", "d"))
+	must(t, n.nodes["m"].relay.Tell(t.Context(), "d", keymgmt.TopicSync, []byte("which live")))
+	want(t, n.nodes["m"].relay.Tell(t.Context(), "x", keymgmt.TopicSync, nil), qsc.NotFound)
+	want(t, n.nodes["m"].relay.Tell(t.Context(), "d", keymgmt.TopicSync, make([]byte, keymgmt.MaxTold+1)), qsc.Invalid)
+	// A round behind it on the same wires arrives after it.
+	_, err := n.nodes["m"].relay.Make(t.Context(), "d", keymgmt.Protection{}, nil, 32)
+	must(t, err)
+	d := n.nodes["d"]
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !slices.Equal(d.told, []string{"m 1 which live"}) {
+		t.Errorf("%q", d.told)
+	}
+}
+
+// Close ends the rounds that wait, and later calls.
+func TestClose(t *testing.T) {
+	n := newNetwork(t, small, 1, path("m", "a", "d"))
+	n.cut[[2]qsc.NodeID{"d", "a"}] = true // the ack never comes
+	m := n.nodes["m"].relay
+	done := make(chan error, 1)
+	var work sync.WaitGroup
+	work.Go(func() {
+		_, err := m.Make(context.Background(), "d", keymgmt.Protection{}, nil, 32)
+		done <- err
+	})
+	defer work.Wait()
+	for m.Status().Open == 0 {
+		select {
+		case err := <-done:
+			t.Fatalf("ended before it was closed: %v", err)
+		case <-time.After(100 * time.Microsecond):
+		}
+	}
+	must(t, m.Close())
+	want(t, <-done, qsc.Unreachable)
+	_, err := m.Make(t.Context(), "d", keymgmt.Protection{}, nil, 32)
+	want(t, err, qsc.Unreachable)
+	want(t, m.Receive(t.Context(), "a", nil), qsc.Unreachable)
+}
+
+// The longest round, with a spare path, in pieces where the rings wrap.
+func TestLongestRound(t *testing.T) {
+	s := setup{block: 256 << 10, pad: 3 << 20, blocks: 30, timeout: 20 * time.Second}
+	n := newNetwork(t, s, 2, path("m", "a", "b", "d"), path("m", "c", "d"), path("m", "e", "d"))
+	for i := range 2 {
+		d, err := n.nodes["m"].relay.Make(t.Context(), "d", keymgmt.Protection{Paths: 3, Need: 2}, fmt.Append(nil, i), keymgmt.MaxRound)
+		must(t, err)
+		n.same(d)
+	}
+}
