@@ -15,11 +15,18 @@ import (
 type Initiator struct {
 	Socket string // of charon, vici.Socket for the usual place
 	Conn   *Conn
+	// Linger is how long the old IKE SA stays after both ends have turned to the
+	// new one, for packets that are still under way; 0: DefaultLinger.
+	Linger time.Duration
 
 	staged  qsc.KeyID
 	current qsc.KeyID // the PPK_ID that the loaded connection names; zero: none of ours
 	before  []string  // IKE SAs from before Stage
 }
+
+// DefaultLinger is longer than any path, as charon's own delay for rekeyed
+// children is.
+const DefaultLinger = 3 * time.Second
 
 var _ tunnel.End = (*Initiator)(nil)
 
@@ -95,11 +102,26 @@ func (e *Initiator) Settle(ctx context.Context, id qsc.KeyID) error {
 		return qsc.E("ikev2.Settle", qsc.Conflict, "", "key %s is not in use", id)
 	}
 	e.current = id
+	if len(e.before) > 0 {
+		e.linger(ctx)
+	}
 	if err := e.close(ctx, func(id string) bool { return slices.Contains(e.before, id) }); err != nil {
 		return err
 	}
 	e.before = nil
 	return daemon{e.Socket}.unloadPPKs(ctx, e.Conn.Name, id)
+}
+
+// linger waits; a caller who leaves cuts it short.
+func (e *Initiator) linger(ctx context.Context) {
+	wait := e.Linger
+	if wait == 0 {
+		wait = DefaultLinger
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(wait):
+	}
 }
 
 // Revert points the connection back and closes what Stage has made.

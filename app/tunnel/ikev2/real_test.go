@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quantum-secure-cloud/qsc/app/tunnel"
 	"github.com/quantum-secure-cloud/qsc/app/tunnel/tunneltest"
 	"github.com/quantum-secure-cloud/qsc/app/tunnel/vici"
 )
@@ -24,6 +25,8 @@ const settings = `charon-systemd {
   }
   filelog { log { path = %s
     default = 1
+    time_format = %%H:%%M:%%S
+    time_add_ms = yes
   } }
 }
 `
@@ -49,6 +52,10 @@ connections {
   }
 }
 `
+
+// linger is short, as the cable is; a busy machine holds a packet up for some
+// ten milliseconds.
+const linger = 250 * time.Millisecond
 
 // realPair runs two charons in two namespaces: networks 10.91.1.1 and 10.91.2.1
 // are to be joined.
@@ -90,12 +97,18 @@ func realPair(t *testing.T) (p *tunneltest.Pair, sockets [2]string, conns [2]*Co
 		if conns[i], err = ParseConn(fmt.Appendf(nil, swanctl, i+1, 2-i), "sites", ""); err != nil {
 			t.Fatal(err)
 		}
-		ike := (&vici.Section{}).Set("id", "site").Set("type", "ike").Set("data", "a password of the test")
-		if err := (daemon{sockets[i]}).call(t.Context(), "load-shared", ike); err != nil {
-			t.Fatal(err)
-		}
+		password(t, sockets[i])
 	}
 	return p, sockets, conns
+}
+
+// password loads what authenticates the two hosts of the test to each other.
+func password(t *testing.T, socket string) {
+	t.Helper()
+	ike := (&vici.Section{}).Set("id", "site").Set("type", "ike").Set("data", "a password of the test")
+	if err := (daemon{socket}).call(t.Context(), "load-shared", ike); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func loaded(t *testing.T, socket string) (n int) {
@@ -121,7 +134,7 @@ func loaded(t *testing.T, socket string) (n int) {
 func TestRealRotation(t *testing.T) {
 	p, sockets, conns := realPair(t)
 	keys := &tunneltest.Keys{}
-	lead, _ := tunneltest.Rig(t, keys, &Initiator{Socket: sockets[0], Conn: conns[0]}, &Responder{Socket: sockets[1], Conn: conns[1], Userspace: true})
+	lead, _ := tunneltest.Rig(t, keys, &Initiator{Socket: sockets[0], Conn: conns[0], Linger: linger}, &Responder{Socket: sockets[1], Conn: conns[1], Userspace: true})
 	if err := lead.Rotate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +142,8 @@ func TestRealRotation(t *testing.T) {
 		t.Fatal("the tunnel does not come up")
 	}
 	ping, back := p.Ping(0, "10.91.2.1", 20*time.Millisecond), p.Ping(1, "10.91.1.1", 20*time.Millisecond)
+	var slowest time.Duration
+	lead.Report = func(e tunnel.Event) { slowest = max(slowest, e.Took) }
 	flows := func() {
 		a, b := ping.Received(), back.Received()
 		tunneltest.Await(t, "traffic flows", 5*time.Second, func() bool { return ping.Received() > a+4 && back.Received() > b+4 })
@@ -154,6 +169,7 @@ func TestRealRotation(t *testing.T) {
 		t.Fatalf("after a failed rotation: %v", err)
 	}
 	flows()
+	t.Logf("the slowest rotation took %v", slowest)
 	for _, g := range []*tunneltest.Pinging{ping, back} {
 		sent, got := g.Stop()
 		t.Logf("%d pings sent, %d answered over 8 rotations", sent, got)
@@ -165,6 +181,55 @@ func TestRealRotation(t *testing.T) {
 		if n := loaded(t, s); n != 1 {
 			t.Errorf("charon %d holds %d PPKs of ours, want the one in use", i, n)
 		}
+	}
+}
+
+// Where the kernel or another program encrypts there are no lanes; the tunnel
+// moves from key to key all the same, also after charon has lost all PPKs.
+func TestRealWithoutLanes(t *testing.T) {
+	p, sockets, conns := realPair(t)
+	lead, _ := tunneltest.Rig(t, &tunneltest.Keys{}, &Initiator{Socket: sockets[0], Conn: conns[0], Linger: linger}, &Responder{Socket: sockets[1], Conn: conns[1]})
+	last := ""
+	for i := range 3 {
+		if i == 2 {
+			for _, s := range sockets {
+				if err := (daemon{s}).call(t.Context(), "clear-creds", &vici.Section{}); err != nil {
+					t.Fatal(err)
+				}
+				password(t, s)
+			}
+		}
+		if err := lead.Rotate(t.Context()); err != nil {
+			t.Fatalf("rotation %d: %v", i, err)
+		}
+		now := onlySA(t, sockets[0], conns[0])
+		if now == last || !p.Reaches(0, "10.91.2.1", 5*time.Second) {
+			t.Fatalf("rotation %d: IKE SA %s after %s", i, now, last)
+		}
+		last = now
+	}
+}
+
+// A new leader, which knows nothing of the old one, takes the tunnel over
+// without a lost ping; so does a new follower.
+func TestRealRestart(t *testing.T) {
+	p, sockets, conns := realPair(t)
+	keys := &tunneltest.Keys{}
+	var ping *tunneltest.Pinging
+	for i := range 3 {
+		lead, _ := tunneltest.Rig(t, keys, &Initiator{Socket: sockets[0], Conn: conns[0], Linger: linger}, &Responder{Socket: sockets[1], Conn: conns[1], Userspace: true})
+		if err := lead.Rotate(t.Context()); err != nil {
+			t.Fatalf("process %d: %v", i, err)
+		}
+		if ping == nil {
+			ping = p.Ping(0, "10.91.2.1", 20*time.Millisecond)
+		}
+		seen := ping.Received()
+		tunneltest.Await(t, "traffic flows", 5*time.Second, func() bool { return ping.Received() > seen+4 })
+		onlySA(t, sockets[0], conns[0])
+	}
+	if sent, got := ping.Stop(); sent < 10 || got != sent {
+		t.Errorf("%d of %d pings answered", got, sent)
 	}
 }
 

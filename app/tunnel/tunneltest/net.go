@@ -166,7 +166,7 @@ type Pinging struct {
 // Ping starts pinging addr from host i every interval.
 func (p *Pair) Ping(i int, addr string, interval time.Duration) *Pinging {
 	p.t.Helper()
-	g := &Pinging{p.command(context.Background(), i, "ping", "-n", "-i", fmt.Sprint(interval.Seconds()), "-w", "300", addr), &lockedBuffer{}, p.t}
+	g := &Pinging{p.command(context.Background(), i, "ping", "-n", "-D", "-i", fmt.Sprint(interval.Seconds()), "-w", "300", addr), &lockedBuffer{}, p.t}
 	g.cmd.Stdout, g.cmd.Stderr = g.out, g.out
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := g.cmd.Start(); err != nil {
@@ -209,6 +209,12 @@ func (g *Pinging) Stop() (sent, received int) {
 	}
 	if sent-last <= 2 {
 		sent = last
+	}
+	for n := 1; n <= sent; n++ {
+		if !seen[strconv.Itoa(n)] {
+			_, around, _ := strings.Cut(out, fmt.Sprintf("icmp_seq=%d ", n-1))
+			g.t.Logf("no answer to ping %d; what follows %d:\n%.300s", n, n-1, around)
+		}
 	}
 	return sent, len(seen)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/app/tunnel"
 	"github.com/quantum-secure-cloud/qsc/app/tunnel/tunneltest"
 )
 
@@ -97,6 +98,8 @@ func TestRealRotation(t *testing.T) {
 		t.Fatal("the tunnel does not come up")
 	}
 	lead, _ := tunneltest.Rig(t, &tunneltest.Keys{}, &End{Device: hosts[0].dev, Peer: hosts[0].peer}, &End{Device: hosts[1].dev, Peer: hosts[1].peer})
+	var slowest time.Duration
+	lead.Report = func(e tunnel.Event) { slowest = max(slowest, e.Took) }
 	ping := p.Ping(0, "10.91.0.2", 20*time.Millisecond)
 	before := psk(t, hosts[0])
 	for i := range 6 {
@@ -114,7 +117,7 @@ func TestRealRotation(t *testing.T) {
 	seen := ping.Received()
 	tunneltest.Await(t, "traffic flows", 5*time.Second, func() bool { return ping.Received() > seen+4 })
 	sent, got := ping.Stop()
-	t.Logf("%d pings sent, %d answered over 6 rotations", sent, got)
+	t.Logf("%d pings sent, %d answered over 6 rotations, the slowest of which took %v", sent, got, slowest)
 	if sent < 30 || got != sent {
 		t.Errorf("%d of %d pings answered", got, sent)
 	}
