@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/internal/wire"
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
 )
 
@@ -148,6 +149,9 @@ func (s *Supply) give(st *stream, list []*segment, from uint64, dst []byte, roun
 	defer s.mu.Unlock()
 	for _, g := range list {
 		s.leave(st, g)
+		if g.done && st.role == slave && s.cfg.tick >= 0 {
+			s.start(func() { s.answerAgain(st) })
+		}
 	}
 	wake(s.poke)
 	if err != nil {
@@ -155,6 +159,22 @@ func (s *Supply) give(st *stream, list []*segment, from uint64, dst []byte, roun
 		return keymgmt.ChunkInfo{}, qsc.E("stream.Get", qsc.KindOf(err), string(s.cfg.Node), "the chunk is burnt: %w", err)
 	}
 	return info, nil
+}
+
+// answerAgain tells the master that there is room for another segment.
+func (s *Supply) answerAgain(st *stream) {
+	s.mu.Lock()
+	if st.dropped || st.peerSeq == 0 {
+		s.mu.Unlock()
+		return
+	}
+	w := &wire.Writer{}
+	s.answer(st, state{boot: st.peerBoot, seq: st.peerSeq}, w)
+	round := s.j.now()
+	s.mu.Unlock()
+	if s.j.wait(round) == nil {
+		s.tell(st.peer, keymgmt.TopicSync, w.B)
+	}
 }
 
 // Close implements keymgmt.Stream.

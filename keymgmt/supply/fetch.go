@@ -157,17 +157,17 @@ func (f *fetch) unconfirmed(streams []*stream) *stream {
 // locate fills hits. mu is held.
 func (f *fetch) locate(places [][]place, streams []*stream) error {
 	f.hits = make([]hit, 0, len(f.r.IDs))
-	foreign := false
+	foreign, now := false, f.s.cfg.Now()
 	for i, id := range f.r.IDs {
 		if g := f.s.gifts[id]; g != nil && g.stream.peer == f.from && g.master == f.r.Master && slices.Contains(g.slaves, f.r.Slave) {
 			k := slices.Index(g.ids, id)
-			if g.isGiven(slices.Index(g.slaves, f.r.Slave), k) || !f.s.cfg.Now().Before(g.born.Add(f.ttl)) {
+			if g.isGiven(slices.Index(g.slaves, f.r.Slave), k) || !now.Before(g.born.Add(f.ttl)) {
 				return f.gone()
 			}
 			f.hits = append(f.hits, hit{st: g.stream, g: g.seg, gift: g, i: k, x: place{size: uint32(g.size)}})
 			continue
 		}
-		h, ok := f.lookup(i, places, streams)
+		h, ok := f.lookup(i, places, streams, now.Add(-f.ttl))
 		switch {
 		case ok:
 			f.hits = append(f.hits, h)
@@ -189,10 +189,10 @@ func (f *fetch) locate(places [][]place, streams []*stream) error {
 	return nil
 }
 
-func (f *fetch) lookup(i int, places [][]place, streams []*stream) (hit, bool) {
+func (f *fetch) lookup(i int, places [][]place, streams []*stream, before time.Time) (hit, bool) {
 	for j, st := range streams {
 		x := places[j][i]
-		if g := st.holds(x); g != nil && !st.dropped && !g.stale(x, f.s.cfg.Now().Add(-f.ttl)) {
+		if g := st.holds(x); g != nil && !st.dropped && !g.stale(x, before) {
 			return hit{st: st, g: g, x: x}, true
 		}
 	}

@@ -110,7 +110,10 @@ func want(t testing.TB, err error, k qsc.Kind) {
 // join opens the supply of a node on a network.
 func (n *network) join(t testing.TB, node qsc.NodeID, fs durable.FS, change func(*Config)) *Supply {
 	t.Helper()
-	c := Config{Node: node, FS: fs, Directory: &directory{}, Relay: port{n, node}, room: 64 << 10}
+	c := Config{Node: node, FS: fs, Directory: &directory{}, Relay: port{n, node}}
+	if _, ok := fs.(*durable.Disk); ok {
+		c.room = 64 << 10
+	}
 	if change != nil {
 		change(&c)
 	}
