@@ -103,7 +103,7 @@ func (s *scene) make(t *testing.T, d *datadriven.TestData) {
 	var paths []keymgmt.Path
 	for line := range strings.Lines(d.Input) {
 		var p keymgmt.Path
-		for _, name := range strings.Fields(line) {
+		for name := range strings.FieldsSeq(line) {
 			p = append(p, qsc.NodeID(name))
 			if s.nodes[qsc.NodeID(name)] == nil {
 				s.node(qsc.NodeID(name))

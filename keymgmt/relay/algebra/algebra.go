@@ -10,7 +10,11 @@
 // The package is for proofs: it is not constant-time and meets no key.
 package algebra
 
-import "github.com/quantum-secure-cloud/qsc/its/gf"
+import (
+	"maps"
+
+	"github.com/quantum-secure-cloud/qsc/its/gf"
+)
 
 // Span is the space that some rows span. The zero value is the space of nothing.
 type Span struct {
@@ -45,9 +49,7 @@ func (s *Span) Rank() int { return len(s.rows) }
 // Clone returns a span of its own that holds the same.
 func (s *Span) Clone() *Span {
 	c := &Span{rows: map[int][]byte{}}
-	for lead, row := range s.rows {
-		c.rows[lead] = row // rows are never changed
-	}
+	maps.Copy(c.rows, s.rows) // a row is never changed
 	return c
 }
 
