@@ -3,6 +3,7 @@ package tunnel
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"net"
@@ -12,12 +13,13 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 )
 
-// maxPeers bounds the control connections that a follower serves at once; one
-// leader needs one.
-const maxPeers = 8
-
-// idle is how long a control connection may say nothing.
-const idle = 2 * time.Minute
+// Bounds of the control port. A leader needs one connection; the others leave
+// room for strangers, who are gone when they have not said who they are in time.
+const (
+	maxPeers = 64
+	hello    = 5 * time.Second // to show a certificate
+	idle     = 2 * time.Minute // that a leader may say nothing
+)
 
 // Follower is the end that is told when to change: the slave.
 type Follower struct {
@@ -68,6 +70,12 @@ func (f *Follower) serve(ctx context.Context, c net.Conn) {
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
+	if t, ok := c.(*tls.Conn); ok {
+		_ = t.SetDeadline(time.Now().Add(hello))
+		if t.HandshakeContext(ctx) != nil {
+			return
+		}
+	}
 	r := bufio.NewReaderSize(c, maxLine)
 	for {
 		_ = c.SetDeadline(time.Now().Add(idle))

@@ -2,7 +2,6 @@ package tunnel_test
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -227,14 +226,12 @@ func TestGivenUpWhileUnreachable(t *testing.T) {
 	good, old, left := lead.Dial, a.key(), 3 // hello, prepare, switch
 	lead.Dial = func(ctx context.Context) (net.Conn, error) {
 		if b.key() != old {
-			return nil, qsc.E("test", qsc.Unreachable, "", "the network is down")
+			return nil, qsc.E("test", qsc.Denied, "", "nobody is let through any more") // not tried again
 		}
 		c, err := good(ctx)
 		return cutter{c, &left, true}, err
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	if err := lead.Rotate(ctx); err == nil {
+	if err := lead.Rotate(t.Context()); err == nil {
 		t.Fatal("a rotation without an answer succeeded")
 	}
 	if a.key() != old || b.key() == old {
@@ -288,52 +285,6 @@ func TestRefusals(t *testing.T) {
 	if len(a.steps)+len(b.steps) != 0 {
 		t.Errorf("steps were taken: %v %v", a.steps, b.steps)
 	}
-}
-
-// Only the SAE that is named may lead or follow.
-func TestIdentities(t *testing.T) {
-	certs := tunneltest.Certificates(t, "sae-a", "sae-b", "sae-c")
-	foreign := tunneltest.Certificates(t, "sae-a", "sae-b")
-	for _, c := range []struct {
-		name     string
-		client   *tls.Config
-		server   *tls.Config
-		callsFor qsc.AppID
-		ok       bool
-	}{
-		{"as configured", certs["sae-a"], certs["sae-b"], "sae-b", true},
-		{"another leader", certs["sae-c"], certs["sae-b"], "sae-b", false},
-		{"another follower", certs["sae-a"], certs["sae-c"], "sae-b", false},
-		{"a leader of another CA", foreign["sae-a"], certs["sae-b"], "sae-b", false},
-		{"a follower of another CA", certs["sae-a"], foreign["sae-b"], "sae-b", false},
-		{"no peer named", certs["sae-a"], certs["sae-b"], "", false},
-		{"no certificate", &tls.Config{RootCAs: certs["sae-a"].RootCAs}, certs["sae-b"], "sae-b", false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if got := connects(t, c.client, c.server, c.callsFor); got != c.ok {
-				t.Errorf("served: %t, want %t", got, c.ok)
-			}
-		})
-	}
-}
-
-// connects reports whether a rotation succeeds.
-func connects(t *testing.T, client, server *tls.Config, peer qsc.AppID) bool {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := &tunneltest.Keys{}
-	f := &tunnel.Follower{Tunnel: "t", Keys: keys, End: &box{}}
-	ctx, cancel := context.WithCancel(t.Context())
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = f.Serve(ctx, tunnel.Listen(ln, server, "sae-a")) })
-	defer serving.Wait()
-	defer cancel()
-	short, stop := context.WithTimeout(ctx, 400*time.Millisecond)
-	defer stop()
-	l := &tunnel.Leader{Tunnel: "t", Keys: keys, End: &box{}, Dial: tunnel.Dialer(ln.Addr().String(), client, peer)}
-	return l.Rotate(short) == nil
 }
 
 // Run keeps its rhythm and comes back soon after a failure, in virtual time.

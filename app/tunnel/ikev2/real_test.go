@@ -188,7 +188,7 @@ func TestRealRotation(t *testing.T) {
 // moves from key to key all the same, also after charon has lost all PPKs.
 func TestRealWithoutLanes(t *testing.T) {
 	p, sockets, conns := realPair(t)
-	lead, _ := tunneltest.Rig(t, &tunneltest.Keys{}, &Initiator{Socket: sockets[0], Conn: conns[0], Linger: linger}, &Responder{Socket: sockets[1], Conn: conns[1]})
+	lead, _ := tunneltest.Rig(t, &tunneltest.Keys{}, &Initiator{Socket: sockets[0], Conn: conns[0], Linger: time.Millisecond}, &Responder{Socket: sockets[1], Conn: conns[1]})
 	last := ""
 	for i := range 3 {
 		if i == 2 {
