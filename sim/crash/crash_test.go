@@ -54,7 +54,7 @@ func loop(t *testing.T, kind string, seed, which uint64, n int) {
 	w := &world{network: open(t, kind), seed: seed, which: which, model: newModel()}
 	t.Logf("QSC_SEED=%d", w.seed)
 	for _, p := range w.taps {
-		p.forbid(mark)
+		p.Forbid(mark)
 	}
 	done := make(chan struct{})
 	var supply sync.WaitGroup
@@ -70,7 +70,7 @@ func loop(t *testing.T, kind string, seed, which uint64, n int) {
 	w.verify()
 	w.oneDown()
 	files, size := scanDisk(t, w.fleet.Dir(), mark)
-	t.Logf("%d kills, %d cuts, %d couriers killed; %s; %d files of %d bytes searched", w.kills, w.cuts, w.shot, w.pads.counts(), files, size)
+	t.Logf("%d kills, %d cuts, %d couriers killed; %s; %d files of %d bytes searched", w.kills, w.cuts, w.shot, w.pads.Counts(), files, size)
 }
 
 // oneDown reads everything with each site gone.

@@ -15,6 +15,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 	"github.com/quantum-secure-cloud/qsc/its/otp"
+	"github.com/quantum-secure-cloud/qsc/sim/tap"
 )
 
 func (n *network) store(name, policy string, data []byte) (admin.Report, error) {
@@ -209,12 +210,12 @@ func TestUsedPadsAreErased(t *testing.T) {
 	looked := 0
 	for _, l := range n.net.Links {
 		for lane := range 4 {
-			for _, u := range n.pads.uses(l.ID, otp.Lane(lane)) {
+			for _, u := range n.pads.Uses(l.ID, otp.Lane(lane)) {
 				for _, end := range l.Ends {
 					looked++
 					path := filepath.Join(n.fleet.NodeDir(end), "links", string(l.ID), "ledger", "lane"+string(rune('0'+lane))+".pad")
 					if !zeroAt(t, path, u) {
-						t.Fatalf("%s: pad [%d, %d) was used and is still there", path, u.pos, u.end)
+						t.Fatalf("%s: pad [%d, %d) was used and is still there", path, u.Pos, u.End)
 					}
 				}
 			}
@@ -225,15 +226,15 @@ func TestUsedPadsAreErased(t *testing.T) {
 	}
 }
 
-func zeroAt(t testing.TB, path string, u use) bool {
+func zeroAt(t testing.TB, path string, u tap.Use) bool {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	b := make([]byte, u.end-u.pos)
-	if _, err := f.ReadAt(b, int64(u.pos)); err != nil { // so little was used that no ring has wrapped
+	b := make([]byte, u.End-u.Pos)
+	if _, err := f.ReadAt(b, int64(u.Pos)); err != nil { // so little was used that no ring has wrapped
 		t.Fatal(err)
 	}
 	return bytes.Count(b, []byte{0}) == len(b)

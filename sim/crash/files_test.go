@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/hex"
+	"github.com/quantum-secure-cloud/qsc/sim/tap"
 	"io"
 	"io/fs"
 	"os"
@@ -70,7 +71,7 @@ func scanFile(t testing.TB, path string, never [][]byte) (size int64, err error)
 		return 0, err
 	}
 	defer f.Close()
-	buf := make([]byte, 1<<20+longest)
+	buf := make([]byte, 1<<20+tap.Longest)
 	have := 0
 	for {
 		n, err := io.ReadFull(f, buf[have:])
@@ -83,6 +84,6 @@ func scanFile(t testing.TB, path string, never [][]byte) (size int64, err error)
 		if err != nil {
 			return size, nil // io.EOF or io.ErrUnexpectedEOF
 		}
-		have = copy(buf, buf[have+n-longest:have+n])
+		have = copy(buf, buf[have+n-tap.Longest:have+n])
 	}
 }

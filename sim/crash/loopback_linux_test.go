@@ -103,7 +103,7 @@ func TestLoopbackCaptureShowsNothing(t *testing.T) {
 	n := open(t, preshared)
 	ports := map[uint16]bool{}
 	for _, p := range n.taps {
-		for _, addr := range []string{p.addr, p.target} {
+		for _, addr := range []string{p.Addr, p.Target} {
 			_, port, _ := net.SplitHostPort(addr)
 			number, _ := strconv.ParseUint(port, 10, 16)
 			ports[uint16(number)] = true

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,12 +19,11 @@ import (
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
 	"github.com/quantum-secure-cloud/qsc/node"
 	"github.com/quantum-secure-cloud/qsc/node/fleet"
+	"github.com/quantum-secure-cloud/qsc/sim/tap"
 )
 
 // patience bounds every wait for something that must come.
 const patience = 40 * time.Second
-
-func random(n int) int { return rand.IntN(n) }
 
 // home takes the files; the sites that it shares them to.
 const home = qsc.NodeID("home")
@@ -65,9 +63,9 @@ type network struct {
 	dir   string
 	fleet *fleet.Fleet
 	home  *admin.Client
-	taps  map[qsc.LinkID]*tap
-	pads  *pads
-	prog  *progress
+	taps  map[qsc.LinkID]*tap.Tap
+	pads  *tap.Pads
+	prog  *tap.Progress
 }
 
 // open makes a network and starts it.
@@ -82,7 +80,7 @@ func open(t testing.TB, kind string) *network {
 
 // prepare makes everything but the processes.
 func prepare(t testing.TB, kind string) *network {
-	n := &network{t: t, dir: shortDir(t), pads: newPads(), prog: &progress{}, taps: map[qsc.LinkID]*tap{}}
+	n := &network{t: t, dir: shortDir(t), pads: tap.NewPads(), prog: &tap.Progress{}, taps: map[qsc.LinkID]*tap.Tap{}}
 	file := filepath.Join(n.dir, "star.toml")
 	write(t, file, []byte(describe(kind)))
 	var err error
@@ -90,11 +88,18 @@ func prepare(t testing.TB, kind string) *network {
 		t.Fatal(err)
 	}
 	for i := range n.net.Nodes {
-		n.net.Nodes[i].Listen = freeAddress(t)
+		if n.net.Nodes[i].Listen, err = tap.FreeAddress(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, l := range n.net.Links {
 		to, _ := n.net.Node(l.Ends[1])
-		n.taps[l.ID] = newTap(t, l.ID, to.Listen, n.pads, n.prog)
+		p, err := tap.New(l.ID, to.Listen, n.pads, n.prog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Close)
+		n.taps[l.ID] = p
 	}
 	data := filepath.Join(n.dir, "net")
 	for _, d := range n.net.Nodes {
@@ -132,7 +137,7 @@ func (n *network) detour(data string, id qsc.NodeID) {
 	for _, l := range n.net.LinksOf(id) {
 		for i := range own.Nodes {
 			if l.Ends[0] == id && own.Nodes[i].ID == l.Ends[1] {
-				own.Nodes[i].Listen = n.taps[l.ID].addr
+				own.Nodes[i].Listen = n.taps[l.ID].Addr
 			}
 		}
 	}
@@ -161,7 +166,7 @@ func logger() *slog.Logger {
 }
 
 // tapsOf are the wires that end at a node which listens on them.
-func (n *network) tapsOf(id qsc.NodeID) (all []*tap) {
+func (n *network) tapsOf(id qsc.NodeID) (all []*tap.Tap) {
 	for _, l := range n.net.Links {
 		if l.Ends[1] == id {
 			all = append(all, n.taps[l.ID])
@@ -176,7 +181,7 @@ func (n *network) kill(id qsc.NodeID) {
 		n.t.Error(err)
 	}
 	for _, p := range n.tapsOf(id) {
-		p.shut()
+		p.Shut()
 	}
 }
 
@@ -187,7 +192,7 @@ func (n *network) stop(id qsc.NodeID) {
 		n.t.Error(err)
 	}
 	for _, p := range n.tapsOf(id) {
-		p.shut()
+		p.Shut()
 	}
 }
 
@@ -196,7 +201,7 @@ func (n *network) start(id qsc.NodeID) error {
 	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
 	defer cancel()
 	for _, p := range n.tapsOf(id) {
-		if err := p.open(); err != nil {
+		if err := p.Open(); err != nil {
 			return err
 		}
 	}
@@ -216,7 +221,7 @@ func (n *network) linked() {
 	for _, d := range n.net.Nodes { // a kill may have shut the taps of what was started just then
 		for _, p := range n.tapsOf(d.ID) {
 			if n.fleet.PID(d.ID) != 0 {
-				if err := p.open(); err != nil {
+				if err := p.Open(); err != nil {
 					n.t.Fatal(err)
 				}
 			}
@@ -335,10 +340,10 @@ func (n *network) covers(id qsc.NodeID, l admin.Link) {
 	if link.Ends[1] == id {
 		end = 1
 	}
-	if seen, a := n.pads.spent(l.ID, keymgmt.SendData(end)), l.Send; seen > a.Used+a.Burnt {
+	if seen, a := n.pads.Spent(l.ID, keymgmt.SendData(end)), l.Send; seen > a.Used+a.Burnt {
 		n.t.Errorf("%s: link %s: %d bytes of pad were sent, the account has %+v", id, l.ID, seen, a)
 	}
-	if seen, a := n.pads.spent(l.ID, keymgmt.SendControl(end)), l.SendSlots; seen > a.Used+a.Burnt {
+	if seen, a := n.pads.Spent(l.ID, keymgmt.SendControl(end)), l.SendSlots; seen > a.Used+a.Burnt {
 		n.t.Errorf("%s: link %s: %d bytes of handshake pad were sent, the account has %+v", id, l.ID, seen, a)
 	}
 }
@@ -346,11 +351,11 @@ func (n *network) covers(id qsc.NodeID, l admin.Link) {
 // oracles fails when a pad served twice or a forbidden byte string passed.
 func (n *network) oracles() {
 	n.t.Helper()
-	if f := n.pads.fault(); f != "" {
+	if f := n.pads.Fault(); f != "" {
 		n.t.Fatal("a one-time pad was used twice: ", f)
 	}
 	for _, p := range n.taps {
-		if f := p.fault(); f != "" {
+		if f := p.Fault(); f != "" {
 			n.t.Fatal(f)
 		}
 	}

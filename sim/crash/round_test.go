@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/sim/tap"
 )
 
 // world is a network, what it should hold, and what was done to it.
@@ -59,7 +60,7 @@ type fault struct {
 	kind string // kill, cut, courier, stillborn
 	node qsc.NodeID
 	link qsc.LinkID
-	on   event
+	on   tap.Event
 	n    int64
 	soon bool // started again at once
 	wait time.Duration
@@ -88,10 +89,10 @@ func (w *world) planFault(r *rand.Rand) fault {
 	f := fault{kind: []string{"kill", "kill", "kill", "kill", "stillborn", "cut", "courier"}[r.IntN(7)]}
 	f.node = append([]qsc.NodeID{home}, sites...)[r.IntN(1+len(sites))]
 	f.link = w.net.Links[r.IntN(len(w.net.Links))].ID
-	f.on = event(r.IntN(int(events)))
-	f.n = map[event]int64{bytesPassed: r.Int64N(2 << 20), framesPassed: r.Int64N(40), opsBegun: 1 + r.Int64N(3), opsEnded: 1 + r.Int64N(2)}[f.on]
+	f.on = tap.Event(r.IntN(tap.Events))
+	f.n = map[tap.Event]int64{tap.BytesPassed: r.Int64N(2 << 20), tap.FramesPassed: r.Int64N(40), tap.OpsBegun: 1 + r.Int64N(3), tap.OpsEnded: 1 + r.Int64N(2)}[f.on]
 	if f.kind == "cut" {
-		f.on, f.n = bytesPassed, r.Int64N(2<<20)
+		f.on, f.n = tap.BytesPassed, r.Int64N(2<<20)
 	}
 	f.soon = r.IntN(5) > 0
 	f.wait = time.Duration(r.IntN(60)) * time.Millisecond
@@ -105,23 +106,23 @@ func (w *world) round(i int) {
 	done := make(chan struct{}) // all operations have ended
 	var faults, ops sync.WaitGroup
 	for _, f := range p.faults {
-		at := w.prog.after(f.on, f.n)
+		at := w.prog.After(f.on, f.n)
 		faults.Go(func() { w.inflict(f, at, done) })
 	}
 	wrong := make([]error, len(p.ops))
 	for k, o := range p.ops {
 		ops.Go(func() {
-			w.prog.add(opsBegun, 1)
+			w.prog.Add(tap.OpsBegun, 1)
 			result, err := w.do(o)
 			w.note("  %v: %s", o, result)
 			wrong[k] = err
-			w.prog.add(opsEnded, 1)
+			w.prog.Add(tap.OpsEnded, 1)
 		})
 	}
 	ops.Wait()
 	close(done)
 	faults.Wait()
-	w.prog.forget()
+	w.prog.Forget()
 	for k, err := range wrong {
 		if err != nil {
 			w.fatal("%v: %v", p.ops[k], err)
@@ -157,7 +158,7 @@ func (w *world) inflict(f fault, at, done <-chan struct{}) {
 	switch f.kind {
 	case "cut":
 		w.note("  ! cut %s", f.link)
-		w.taps[f.link].cut()
+		w.taps[f.link].Cut()
 		w.count(&w.cuts)
 	case "courier":
 		w.shootCourier(f)

@@ -52,14 +52,14 @@ func TestWireShowsNothing(t *testing.T) {
 	n := open(t, preshared)
 	const name = "ward-7/patient-genome.cram"
 	for _, p := range n.taps {
-		p.forbid(forbidden(name)...)
-		p.record()
+		p.Forbid(forbidden(name)...)
+		p.Record()
 	}
 	data := content(1, 1<<20)
 	n.life(name, data)
 	var all int
 	for link, p := range n.taps {
-		for _, b := range p.recorded() {
+		for _, b := range p.Recorded() {
 			all += len(b)
 			looksRandom(t, string(link), b)
 		}
@@ -128,7 +128,7 @@ func (n *network) notStoredAndSent(data []byte) {
 func (n *network) notSent(file string, what []byte) {
 	n.t.Helper()
 	for link, p := range n.taps {
-		for _, b := range p.recorded() {
+		for _, b := range p.Recorded() {
 			if bytes.Contains(b, what) {
 				n.t.Fatalf("bytes of %s passed link %s as they are stored", filepath.Base(file), link)
 			}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +16,7 @@ func (a *app) benchCmd() *cobra.Command {
 		Use: "bench", Short: "measure this machine, each figure beside a yardstick of the same run", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.benchKernels(), a.benchPut())
+	c.AddCommand(a.benchKernels(), a.benchPut(), a.benchKeys())
 	return c
 }
 
@@ -30,6 +31,29 @@ func (a *app) benchKernels() *cobra.Command {
 			return bench.Write(a.out, rows, a.json)
 		},
 	}
+}
+
+func (a *app) benchKeys() *cobra.Command {
+	opt := bench.KeysOptions{}
+	c := &cobra.Command{
+		Use: "keys", Short: "keys drawn and fetched by each protocol, relays and routes, beside bare TLS", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			opt.Progress = func(text string) {
+				if !a.quiet && !a.json {
+					fmt.Fprintln(a.err, text)
+				}
+			}
+			rows, err := bench.Keys(c.Context(), opt)
+			if err != nil {
+				return err
+			}
+			return bench.Write(a.out, rows, a.json)
+		},
+	}
+	c.Flags().DurationVar(&opt.Duration, "duration", 3*time.Second, "of each taking")
+	c.Flags().IntVar(&opt.Runs, "runs", 3, "takings of each figure, of which the median counts")
+	c.Flags().StringVar(&opt.Dir, "dir", "", "scratch directory (default: the system's temporary one)")
+	return c
 }
 
 func (a *app) benchPut() *cobra.Command {

@@ -1,27 +1,33 @@
-package crash
+// Package tap holds what the fault tests of real processes share: the tap, a wire
+// that shows every frame which passes, can be cut, slowed and shut; and the oracle
+// of one-time use, which is told every frame and says when a pad served twice.
+//
+// It starts no node and plans no fault (sim/crash, sim/keys), and it opens no
+// frame: it knows headers and lengths only.
+package tap
 
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"sync"
-	"testing"
+	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/its/otp"
 )
 
-// tap is the wire of one link: end A dials it, it dials end B. It shows every
+// Tap is the wire of one link: end A dials it, it dials end B. It shows every
 // frame to the pad oracle, looks for forbidden bytes, and can be cut.
-type tap struct {
+type Tap struct {
+	Addr   string // where it listens
+	Target string // where end B listens
 	link   qsc.LinkID
-	addr   string
-	target string
-	pads   *pads
-	prog   *progress
+	pads   *Pads
+	prog   *Progress
 
 	wg    sync.WaitGroup
 	mu    sync.Mutex
@@ -31,26 +37,33 @@ type tap struct {
 	keep  bool     // whether everything that passes is kept
 	kept  [][]byte // one for each direction of each connection
 	found []string
-	bytes int64
+	delay time.Duration // of everything that passes
 }
 
-func newTap(t testing.TB, link qsc.LinkID, target string, p *pads, prog *progress) *tap {
-	p2 := &tap{link: link, addr: freeAddress(t), target: target, pads: p, prog: prog, conns: map[net.Conn]bool{}}
-	if err := p2.open(); err != nil {
-		t.Fatal(err)
+// New opens the wire of a link whose end B listens at target. Close ends it.
+func New(link qsc.LinkID, target string, p *Pads, prog *Progress) (*Tap, error) {
+	addr, err := FreeAddress()
+	if err != nil {
+		return nil, err
 	}
-	t.Cleanup(func() { p2.shut(); p2.wg.Wait() })
-	return p2
+	t := &Tap{Addr: addr, Target: target, link: link, pads: p, prog: prog, conns: map[net.Conn]bool{}}
+	return t, t.Open()
 }
 
-// open listens; shut stops that and cuts, as the machine behind it that is gone.
-func (p *tap) open() error {
+// Close shuts the tap and returns when nothing passes any more.
+func (p *Tap) Close() {
+	p.Shut()
+	p.wg.Wait()
+}
+
+// Open listens; Shut stops that and cuts, as the machine behind it that is gone.
+func (p *Tap) Open() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.l != nil {
 		return nil
 	}
-	l, err := net.Listen("tcp", p.addr)
+	l, err := net.Listen("tcp", p.Addr)
 	if err != nil {
 		return err
 	}
@@ -59,18 +72,19 @@ func (p *tap) open() error {
 	return nil
 }
 
-func (p *tap) shut() {
+// Shut ends what Open began and cuts.
+func (p *Tap) Shut() {
 	p.mu.Lock()
 	if p.l != nil {
 		_ = p.l.Close()
 		p.l = nil
 	}
 	p.mu.Unlock()
-	p.cut()
+	p.Cut()
 }
 
-// cut breaks every connection that there is now.
-func (p *tap) cut() {
+// Cut breaks every connection that there is now.
+func (p *Tap) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.conns {
@@ -79,13 +93,13 @@ func (p *tap) cut() {
 	clear(p.conns)
 }
 
-func (p *tap) accept(l net.Listener) {
+func (p *Tap) accept(l net.Listener) {
 	for {
 		in, err := l.Accept()
 		if err != nil {
 			return
 		}
-		out, err := net.Dial("tcp", p.target)
+		out, err := net.Dial("tcp", p.Target)
 		if err != nil {
 			_ = in.Close()
 			continue
@@ -103,7 +117,7 @@ func (p *tap) accept(l net.Listener) {
 	}
 }
 
-func (p *tap) pass(dst, src net.Conn, s *scanner) {
+func (p *Tap) pass(dst, src net.Conn, s *scanner) {
 	defer func() {
 		_, _ = dst.Close(), src.Close()
 		p.mu.Lock()
@@ -117,7 +131,8 @@ func (p *tap) pass(dst, src net.Conn, s *scanner) {
 		n, err := src.Read(buf)
 		if n > 0 {
 			s.take(buf[:n])
-			p.prog.add(bytesPassed, int64(n))
+			p.hold()
+			p.prog.Add(BytesPassed, int64(n))
 			if _, werr := dst.Write(buf[:n]); werr != nil {
 				return
 			}
@@ -128,22 +143,40 @@ func (p *tap) pass(dst, src net.Conn, s *scanner) {
 	}
 }
 
-// forbid adds byte strings that must not pass from now on.
-func (p *tap) forbid(what ...[]byte) {
+// Slow delays everything that passes from now on, in each direction, by d for
+// every 64 KiB or less; 0 ends that.
+func (p *Tap) Slow(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = d
+}
+
+func (p *Tap) hold() {
+	p.mu.Lock()
+	d := p.delay
+	p.mu.Unlock()
+	if d > 0 {
+		time.Sleep(d) // the latency itself
+	}
+}
+
+// Forbid adds byte strings that must not pass from now on.
+func (p *Tap) Forbid(what ...[]byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.never = append(p.never, what...)
 }
 
-func (p *tap) record() {
+// Record keeps everything that passes from now on.
+func (p *Tap) Record() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.keep = true
 }
 
-// recorded returns what has passed since record, a slice for each direction of
+// Recorded returns what has passed since record, a slice for each direction of
 // each connection.
-func (p *tap) recorded() (all [][]byte) {
+func (p *Tap) Recorded() (all [][]byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, b := range p.kept {
@@ -152,7 +185,8 @@ func (p *tap) recorded() (all [][]byte) {
 	return all
 }
 
-func (p *tap) fault() string {
+// Fault returns the first thing that was found wrong, "" for nothing.
+func (p *Tap) Fault() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.found) == 0 {
@@ -163,7 +197,7 @@ func (p *tap) fault() string {
 
 // scanner reads one direction of one connection.
 type scanner struct {
-	tap  *tap
+	tap  *Tap
 	up   bool // from end A to end B
 	buf  []byte
 	tail []byte // the last bytes of what was looked at
@@ -172,8 +206,8 @@ type scanner struct {
 	kept int    // index in tap.kept, from 1
 }
 
-// longest is the length of the longest forbidden byte string.
-const longest = 64
+// Longest is the length of the longest forbidden byte string.
+const Longest = 64
 
 func (s *scanner) take(b []byte) {
 	s.look(b)
@@ -190,7 +224,6 @@ func (s *scanner) look(b []byte) {
 	p := s.tap
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.bytes += int64(len(b))
 	if p.keep {
 		if s.kept == 0 {
 			p.kept = append(p.kept, nil)
@@ -204,7 +237,7 @@ func (s *scanner) look(b []byte) {
 			p.found = append(p.found, fmt.Sprintf("forbidden byte string %d passed the wire", i))
 		}
 	}
-	if n := len(s.tail) - longest; n > 0 {
+	if n := len(s.tail) - Longest; n > 0 {
 		s.tail = append(s.tail[:0], s.tail[n:]...)
 	}
 }
@@ -252,8 +285,8 @@ func (s *scanner) frame(h otp.Header, f []byte) {
 	if up := h.Lane%2 == 0; up != s.up {
 		s.complain(fmt.Sprintf("a frame of lane %d goes the wrong way", h.Lane))
 	}
-	s.tap.pads.note(s.tap.link, h, f)
-	s.tap.prog.add(framesPassed, 1)
+	s.tap.pads.Note(s.tap.link, h, f)
+	s.tap.prog.Add(FramesPassed, 1)
 }
 
 // end notes a frame that was cut off, if any of its body has passed.
@@ -262,7 +295,7 @@ func (s *scanner) end() {
 		return
 	}
 	if h, err := otp.ParseHeader(s.buf); err == nil {
-		s.tap.pads.note(s.tap.link, h, s.buf)
+		s.tap.pads.Note(s.tap.link, h, s.buf)
 	}
 }
 
@@ -280,11 +313,13 @@ var ports struct {
 	given []string
 }
 
-func freeAddress(t testing.TB) string {
+// FreeAddress returns a loopback address that is free now; none is given twice.
+// Error: Busy.
+func FreeAddress() (string, error) {
 	ports.Lock()
 	defer ports.Unlock()
 	for range 1000 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10000+random(9000))
+		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(9000))
 		if slices.Contains(ports.given, addr) {
 			continue
 		}
@@ -294,9 +329,8 @@ func freeAddress(t testing.TB) string {
 		}
 		if err == nil {
 			ports.given = append(ports.given, addr)
-			return addr
+			return addr, nil
 		}
 	}
-	t.Fatal(errors.New("no free port"))
-	return ""
+	return "", qsc.E("tap.FreeAddress", qsc.Busy, "", "no port from 10000 to 18999 is free")
 }

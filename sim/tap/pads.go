@@ -1,4 +1,4 @@
-package crash
+package tap
 
 import (
 	"bytes"
@@ -11,9 +11,9 @@ import (
 	"github.com/quantum-secure-cloud/qsc/its/otp"
 )
 
-// pads is the oracle of one-time use. It is told every frame that any tap has
+// Pads is the oracle of one-time use. It is told every frame that any tap has
 // seen, whole or cut off, and says so when a pad byte served two different ones.
-type pads struct {
+type Pads struct {
 	mu     sync.Mutex
 	lanes  map[laneKey]*laneBook
 	faults []string
@@ -31,15 +31,15 @@ type laneKey struct {
 // laneBook knows every pad range that was seen in use, by rising position, and
 // the bytes of the latest frames.
 type laneBook struct {
-	seen   []use
+	seen   []Use
 	raw    map[uint64][]byte
 	order  []uint64 // of raw, oldest first
 	rawLen int
 }
 
-// use is one frame.
-type use struct {
-	pos, end uint64
+// Use is one frame that was seen: it took the pad from Pos to End, not included.
+type Use struct {
+	Pos, End uint64
 	digest   [sha256.Size]byte
 	whole    bool
 	part     []byte // of a frame that was cut off
@@ -48,10 +48,11 @@ type use struct {
 // rawKept is more than a session keeps for sending again (8 MiB).
 const rawKept = 10 << 20
 
-func newPads() *pads { return &pads{lanes: map[laneKey]*laneBook{}} }
+// NewPads returns an oracle that has seen nothing.
+func NewPads() *Pads { return &Pads{lanes: map[laneKey]*laneBook{}} }
 
-// note takes a frame, or the beginning of one that holds some of its pad.
-func (p *pads) note(link qsc.LinkID, h otp.Header, frame []byte) {
+// Note takes a frame, or the beginning of one that holds some of its pad.
+func (p *Pads) Note(link qsc.LinkID, h otp.Header, frame []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k := laneKey{link, h.Lane, h.Epoch}
@@ -60,7 +61,7 @@ func (p *pads) note(link qsc.LinkID, h otp.Header, frame []byte) {
 		b = &laneBook{raw: map[uint64][]byte{}}
 		p.lanes[k] = b
 	}
-	u := use{pos: h.Pos, end: h.Pos + uint64(h.PadLen()), whole: len(frame) == otp.Overhead+int(h.Len)}
+	u := Use{Pos: h.Pos, End: h.Pos + uint64(h.PadLen()), whole: len(frame) == otp.Overhead+int(h.Len)}
 	if u.whole {
 		u.digest = sha256.Sum256(frame)
 		p.frames++
@@ -77,24 +78,24 @@ func (p *pads) note(link qsc.LinkID, h otp.Header, frame []byte) {
 	}
 }
 
-func (b *laneBook) put(u use, frame []byte) (again bool, err error) {
-	i, _ := slices.BinarySearchFunc(b.seen, u.pos, func(o use, pos uint64) int {
-		if o.end <= pos {
+func (b *laneBook) put(u Use, frame []byte) (again bool, err error) {
+	i, _ := slices.BinarySearchFunc(b.seen, u.Pos, func(o Use, pos uint64) int {
+		if o.End <= pos {
 			return -1
 		}
 		return 1
 	})
-	if i == len(b.seen) || b.seen[i].pos >= u.end {
+	if i == len(b.seen) || b.seen[i].Pos >= u.End {
 		b.seen = slices.Insert(b.seen, i, u)
 		b.keep(u, frame)
 		return false, nil
 	}
 	o := &b.seen[i]
-	if o.pos != u.pos || o.end != u.end {
-		return false, fmt.Errorf("pad [%d, %d) served a frame, and then one with [%d, %d)", o.pos, o.end, u.pos, u.end)
+	if o.Pos != u.Pos || o.End != u.End {
+		return false, fmt.Errorf("pad [%d, %d) served a frame, and then one with [%d, %d)", o.Pos, o.End, u.Pos, u.End)
 	}
 	if !b.same(o, u, frame) {
-		return false, fmt.Errorf("two different frames under the pad [%d, %d)", u.pos, u.end)
+		return false, fmt.Errorf("two different frames under the pad [%d, %d)", u.Pos, u.End)
 	}
 	if u.whole && !o.whole {
 		*o = u
@@ -106,12 +107,12 @@ func (b *laneBook) put(u use, frame []byte) (again bool, err error) {
 }
 
 // same reports whether a frame, or what came of it, is the one seen before.
-func (b *laneBook) same(o *use, u use, frame []byte) bool {
+func (b *laneBook) same(o *Use, u Use, frame []byte) bool {
 	switch {
 	case o.whole && u.whole:
 		return o.digest == u.digest
 	case o.whole:
-		return bytes.HasPrefix(b.raw[o.pos], u.part) // an older one is not resent
+		return bytes.HasPrefix(b.raw[o.Pos], u.part) // an older one is not resent
 	case u.whole:
 		return bytes.HasPrefix(frame, o.part)
 	}
@@ -119,12 +120,12 @@ func (b *laneBook) same(o *use, u use, frame []byte) bool {
 	return bytes.Equal(o.part[:n], u.part[:n])
 }
 
-func (b *laneBook) keep(u use, frame []byte) {
+func (b *laneBook) keep(u Use, frame []byte) {
 	if !u.whole {
 		return
 	}
-	b.raw[u.pos] = bytes.Clone(frame)
-	b.order = append(b.order, u.pos)
+	b.raw[u.Pos] = bytes.Clone(frame)
+	b.order = append(b.order, u.Pos)
 	b.rawLen += len(frame)
 	for b.rawLen > rawKept {
 		b.rawLen -= len(b.raw[b.order[0]])
@@ -133,16 +134,16 @@ func (b *laneBook) keep(u use, frame []byte) {
 	}
 }
 
-// spent counts the pad bytes of a lane that were seen in use.
-func (p *pads) spent(link qsc.LinkID, lane otp.Lane) (sum int64) {
-	for _, u := range p.uses(link, lane) {
-		sum += int64(u.end - u.pos)
+// Spent counts the pad bytes of a lane that were seen in use.
+func (p *Pads) Spent(link qsc.LinkID, lane otp.Lane) (sum int64) {
+	for _, u := range p.Uses(link, lane) {
+		sum += int64(u.End - u.Pos)
 	}
 	return sum
 }
 
-// uses lists what was seen of a lane in epoch 0.
-func (p *pads) uses(link qsc.LinkID, lane otp.Lane) []use {
+// Uses lists what was seen of a lane in epoch 0.
+func (p *Pads) Uses(link qsc.LinkID, lane otp.Lane) []Use {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if b := p.lanes[laneKey{link, lane, 0}]; b != nil {
@@ -151,8 +152,8 @@ func (p *pads) uses(link qsc.LinkID, lane otp.Lane) []use {
 	return nil
 }
 
-// fault returns what was found wrong, "" for nothing.
-func (p *pads) fault() string {
+// Fault returns what was found wrong, "" for nothing.
+func (p *Pads) Fault() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.faults) == 0 {
@@ -161,7 +162,8 @@ func (p *pads) fault() string {
 	return fmt.Sprintf("%d times: %s", len(p.faults), p.faults[0])
 }
 
-func (p *pads) counts() string {
+// Counts sums up what was seen, for a log.
+func (p *Pads) Counts() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return fmt.Sprintf("%d frames whole, %d cut off, %d of them resent", p.frames, p.cut, p.again)
