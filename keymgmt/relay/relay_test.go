@@ -220,7 +220,7 @@ func (n *network) same(d keymgmt.Delivery) {
 
 func path(names ...qsc.NodeID) keymgmt.Path { return names }
 
-var small = setup{block: 16 << 10, pad: 64 << 10, blocks: 40, timeout: 2 * time.Second}
+var small = setup{block: 16 << 10, pad: 64 << 10, blocks: 40, timeout: 20 * time.Second}
 
 func TestMake(t *testing.T) {
 	three := []keymgmt.Path{path("m", "a", "d"), path("m", "b", "c", "d"), path("m", "e", "f", "g", "d")}
@@ -289,7 +289,7 @@ func TestFailures(t *testing.T) {
 		return err
 	}
 	s := small
-	s.timeout = 300 * time.Millisecond
+	s.timeout = 20 * time.Second
 	s.dry = "a-b"
 	t.Run("dry relay", func(t *testing.T) {
 		n := newNetwork(t, s, 1, path("m", "a", "b", "d"))
