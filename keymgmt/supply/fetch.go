@@ -225,6 +225,14 @@ func (g *segment) stale(x place, before time.Time) bool {
 // elsewhere reports whether an identifier names key that is here for others.
 func (f *fetch) elsewhere(id qsc.KeyID) bool {
 	if f.s.gifts[id] != nil {
+		for _, st := range f.s.slaves[f.from] {
+			if st.head == nil {
+				continue
+			}
+			if x, ok := st.head.perm.decode(id); ok && st.segs[x.n] != nil && x.at < uint32(st.segs[x.n].units()) {
+				return st.holds(x) != nil // the first slave's own copy
+			}
+		}
 		return true
 	}
 	for _, list := range f.s.slaves {

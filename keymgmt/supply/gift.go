@@ -198,26 +198,49 @@ func (s *Supply) send(ctx context.Context, list []*sending) error {
 		}
 		again := time.NewTimer(giftResend)
 		for waiting := true; waiting && len(list) > 0; {
-			select {
-			case ok := <-list[0].done:
-				if !ok {
-					again.Stop()
-					return qsc.E("supply.Issue", qsc.Unreachable, string(list[0].to), "the node of another slave refuses the key: both sides make new key, ask again in a second")
-				}
+			stored, late := list[0].wait(ctx, again.C, end.C)
+			switch {
+			case stored:
 				list = list[1:]
-			case <-again.C:
+			case late != nil:
+				again.Stop()
+				return late
+			default:
 				waiting = false
-			case <-ctx.Done():
-				again.Stop()
-				return qsc.E("supply.Issue", qsc.Unreachable, string(list[0].to), "the node of another slave did not answer in time: %w", context.Cause(ctx))
-			case <-end.C:
-				again.Stop()
-				return qsc.E("supply.Issue", qsc.Unreachable, string(list[0].to), "the node of another slave does not answer: ask again later")
 			}
 		}
 		again.Stop()
 	}
 	return nil
+}
+
+// wait returns when the gift is stored, or why it will not be, or neither when it
+// is time to send it again.
+func (x *sending) wait(ctx context.Context, again, end <-chan time.Time) (stored bool, late error) {
+	const op = "supply.Issue"
+	select {
+	case ok := <-x.done:
+		return ok, x.refused(ok)
+	case <-again:
+		return false, nil
+	case <-ctx.Done():
+		late = qsc.E(op, qsc.Unreachable, string(x.to), "the node of another slave did not answer in time: %w", context.Cause(ctx))
+	case <-end:
+		late = qsc.E(op, qsc.Unreachable, string(x.to), "the node of another slave does not answer: ask again later")
+	}
+	select {
+	case ok := <-x.done: // both had come
+		return ok, x.refused(ok)
+	default:
+		return false, late
+	}
+}
+
+func (x *sending) refused(ok bool) error {
+	if ok {
+		return nil
+	}
+	return qsc.E("supply.Issue", qsc.Unreachable, string(x.to), "the node of another slave refuses the key: ask again in a second")
 }
 
 // parseGift reads a gift. Its tag is not looked at.

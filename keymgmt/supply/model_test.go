@@ -47,9 +47,10 @@ type modelNode struct {
 }
 
 type modelKey struct {
-	master, slave qsc.AppID
-	key           []byte
-	fetched       bool
+	master  qsc.AppID
+	slaves  []qsc.AppID
+	key     []byte
+	fetched map[qsc.AppID]bool
 }
 
 func newModel(t *testing.T, seed uint64) *model {
@@ -156,6 +157,9 @@ func (m *model) issue(i int) {
 	n := m.node[i]
 	r := keymgmt.KeyRequest{Master: qsc.AppID(n.name) + "1", Slaves: []qsc.AppID{qsc.AppID(m.node[1-i].name) + qsc.AppID(rune('1'+m.r.IntN(2)))},
 		Number: 1 + m.r.IntN(6), Size: []qsc.Bits{128, 256, 256, 256, 712}[m.r.IntN(5)], Want: keymgmt.AnyClass}
+	if m.r.IntN(4) == 0 {
+		r.Slaves = []qsc.AppID{qsc.AppID(m.node[1-i].name) + "1", qsc.AppID(m.node[1-i].name) + "2", qsc.AppID(n.name) + "2"}[:2+m.r.IntN(2)]
+	}
 	k, err := n.s.Issue(gone, r)
 	if err != nil {
 		if qsc.IsKind(err, qsc.Denied) || qsc.IsKind(err, qsc.Invalid) {
@@ -174,7 +178,7 @@ func (m *model) issue(i int) {
 			}
 			m.bytes[string(key[at:at+8])] = true
 		}
-		m.issued[id] = &modelKey{master: r.Master, slave: r.Slaves[0], key: key}
+		m.issued[id] = &modelKey{master: r.Master, slaves: r.Slaves, key: key, fetched: map[qsc.AppID]bool{}}
 		m.order = append(m.order, id)
 	}
 }
@@ -190,19 +194,20 @@ func (m *model) fetch() {
 		first = max(0, len(m.order)-1-m.r.IntN(8))
 	}
 	k := m.issued[m.order[first]]
-	r := keymgmt.FetchRequest{Master: k.master, Slave: k.slave}
+	r := keymgmt.FetchRequest{Master: k.master, Slave: k.slaves[m.r.IntN(len(k.slaves))]}
 	for _, id := range m.order[first:min(len(m.order), first+1+m.r.IntN(4))] {
-		if x := m.issued[id]; x.master == k.master && x.slave == k.slave && len(x.key) == len(k.key) {
+		if x := m.issued[id]; x.master == k.master && slices.Contains(x.slaves, r.Slave) && len(x.key) == len(k.key) {
 			r.IDs = append(r.IDs, id)
 		}
 	}
+	several := slices.ContainsFunc(r.IDs, func(id qsc.KeyID) bool { return len(m.issued[id].slaves) > 1 })
 	wrong := m.r.IntN(8) == 0
 	if wrong {
 		r.Slave = r.Slave[:1] + "9"
 	}
 	got, err := m.at(r.Slave).Fetch(gone, r)
 	if err != nil {
-		if qsc.IsKind(err, qsc.Denied) && !wrong {
+		if qsc.IsKind(err, qsc.Denied) && !wrong && !several {
 			m.t.Fatalf("the right slave is denied: %v", err)
 		}
 		return
@@ -212,13 +217,13 @@ func (m *model) fetch() {
 	}
 	for j, id := range r.IDs {
 		x, key := m.issued[id], got.Bytes.Expose()[j*got.Size:(j+1)*got.Size]
-		if x.fetched || m.got[string(key)] {
+		if x.fetched[r.Slave] || m.got[string(r.Slave)+string(key)] {
 			m.t.Fatal("a key was fetched twice")
 		}
 		if !bytes.Equal(key, x.key) {
 			m.t.Fatal("what was fetched is not what was issued")
 		}
-		x.fetched, m.got[string(key)] = true, true
+		x.fetched[r.Slave], m.got[string(r.Slave)+string(key)] = true, true
 	}
 }
 
@@ -380,7 +385,7 @@ func (m *model) erased() {
 		}
 		checked := 0
 		for _, id := range slices.Backward(m.order) {
-			if k := m.issued[id]; k.fetched && checked < 40 {
+			if k := m.issued[id]; len(k.fetched) == len(k.slaves) && checked < 40 {
 				checked++
 				if bytes.Contains(all, k.key) {
 					m.t.Fatalf("node %s: key that was fetched is still on the disk", n.name)
