@@ -78,11 +78,15 @@ var (
 	waiting  = prometheus.NewDesc("qsc_link_waiting_for_key", "1 while a frame waits for key.", []string{"link"}, nil)
 	objects  = prometheus.NewDesc("qsc_objects", "Objects in this node's catalogue.", nil, nil)
 	store    = prometheus.NewDesc("qsc_site_bytes", "Bytes of this node's site by state.", []string{"state"}, nil)
+	keyBytes = prometheus.NewDesc("qsc_key_bytes", "Key shared beyond links by state.", []string{"state"}, nil)
+	relayed  = prometheus.NewDesc("qsc_relay_bytes", "Key made at, or relayed through, this node.", []string{"role"}, nil)
+	rounds   = prometheus.NewDesc("qsc_relay_rounds", "Relay rounds that did not go well, by outcome.", []string{"outcome"}, nil)
+	epoch    = prometheus.NewDesc("qsc_route_epoch", "Controller epoch of the routes in use; 0: the node's own.", nil, nil)
 	alarms   = prometheus.NewDesc("qsc_alarms", "Alarms that stand now.", nil, nil)
 )
 
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{padBytes, linkUp, linkRate, waiting, objects, store, alarms} {
+	for _, d := range []*prometheus.Desc{padBytes, linkUp, linkRate, waiting, objects, store, keyBytes, relayed, rounds, epoch, alarms} {
 		ch <- d
 	}
 }
@@ -101,6 +105,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(store, float64(s.Store.Live), "live")
 	gauge(store, float64(s.Store.Disk), "disk")
 	gauge(store, float64(s.Store.Free), "free")
+	collectKeys(gauge, s)
 	gauge(alarms, float64(len(s.Alarms)))
 }
 
@@ -117,6 +122,19 @@ func collectLink(gauge func(*prometheus.Desc, float64, ...string), l admin.Link)
 	gauge(linkUp, truth(l.Up), id)
 	gauge(linkRate, float64(l.Rate), id)
 	gauge(waiting, truth(l.Waiting), id)
+}
+
+func collectKeys(gauge func(*prometheus.Desc, float64, ...string), s admin.Status) {
+	k := s.Keys
+	for state, n := range map[string]int64{"used": k.Used, "burnt": k.Burnt, "expired": k.Expired, "left": k.Left} {
+		gauge(keyBytes, float64(n), state)
+	}
+	gauge(relayed, float64(k.Relay.Made), "end")
+	gauge(relayed, float64(k.Relay.Relayed), "between")
+	for outcome, n := range map[string]int64{"failed": k.Relay.Failed, "tampered": k.Relay.Tampered, "lost-path": k.Relay.Lost} {
+		gauge(rounds, float64(n), outcome)
+	}
+	gauge(epoch, float64(s.Control.Epoch))
 }
 
 func truth(b bool) float64 {

@@ -38,8 +38,42 @@ func (n *Node) Status(ctx context.Context) admin.Status {
 	for site, a := range n.vault.Alarms() {
 		s.Alarms = append(s.Alarms, string(site)+": "+a)
 	}
+	s.Keys, s.Control, s.Doors = n.keys(), n.control(), n.doors()
+	for _, a := range n.supply.Status().Alarms {
+		s.Alarms = append(s.Alarms, "keys: "+a)
+	}
+	if s.Control.Fault != "" {
+		s.Alarms = append(s.Alarms, "controller: "+s.Control.Fault)
+	}
 	slices.Sort(s.Alarms)
 	return s
+}
+
+// keys is the account of the key beyond the links.
+func (n *Node) keys() admin.Keys {
+	st := n.supply.Status()
+	t := st.Total
+	k := admin.Keys{
+		Streams: len(st.Streams), Produced: t.Produced, Used: t.Used, Burnt: t.Burnt, Expired: t.Expired, Left: t.Left, Balanced: t.Balanced(),
+	}
+	if r := n.relay.Load(); r != nil {
+		k.Relay = r.Status()
+	}
+	return k
+}
+
+func (n *Node) control() admin.Control {
+	a := n.agent.Status()
+	c := admin.Control{Epoch: a.Epoch, Version: a.Version, Flows: a.Flows, Refused: a.Refused, Class: a.Class}
+	if n.controller != nil {
+		s := n.controller.Status()
+		c.Runs, c.Leads, c.Fault = true, s.Leads, s.Fault
+	}
+	return c
+}
+
+func (n *Node) doors() admin.Doors {
+	return admin.Doors{ETSI014: n.cfg.KME.ETSI014, ETSI004: n.cfg.KME.ETSI004, SKIP: n.cfg.KME.SKIP, ETSI015: n.cfg.Control.ETSI015}
 }
 
 func linkAlarms(l admin.Link, ledger []string) (all []string) {

@@ -77,7 +77,44 @@ type Status struct {
 	Objects int64            `json:"objects"`           // in this node's catalogue
 	Store   cloud.SiteStatus `json:"store"`             // of this node's site
 	Links   []Link           `json:"links"`
+	Keys    Keys             `json:"keys"`
+	Control Control          `json:"control"`
+	Doors   Doors            `json:"doors"`
 	Alarms  []string         `json:"alarms"`
+}
+
+// Keys is the key that this node shares with others beyond its links, in bytes:
+// produced = used + burnt + expired + left.
+type Keys struct {
+	Streams  int   `json:"streams"`
+	Produced int64 `json:"produced"`
+	Used     int64 `json:"used"`
+	Burnt    int64 `json:"burnt"`
+	Expired  int64 `json:"expired"` // issued, and not fetched in time
+	Left     int64 `json:"left"`
+	Balanced bool  `json:"balanced"`
+
+	Relay keymgmt.RelayStatus `json:"relay"`
+}
+
+// Control is this node's part in the control of the network.
+type Control struct {
+	Epoch   uint64    `json:"epoch"` // of the routes in use; 0: the node's own
+	Version uint64    `json:"version"`
+	Flows   int       `json:"flows"`   // routes that a controller gave
+	Refused int64     `json:"refused"` // that claimed what is not so
+	Class   qsc.Class `json:"class"`   // of the bus
+	Runs    bool      `json:"controller"`
+	Leads   bool      `json:"leads"`
+	Fault   string    `json:"fault,omitempty"`
+}
+
+// Doors are where applications come; an empty one is not open.
+type Doors struct {
+	ETSI014 string `json:"etsi014,omitempty"`
+	ETSI004 string `json:"etsi004,omitempty"`
+	SKIP    string `json:"skip,omitempty"`
+	ETSI015 string `json:"etsi015,omitempty"`
 }
 
 // Link is one end of a link.

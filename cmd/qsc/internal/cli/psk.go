@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,22 +20,23 @@ import (
 	"github.com/quantum-secure-cloud/qsc/app/tunnel/wireguard"
 	"github.com/quantum-secure-cloud/qsc/cmd/qsc/internal/show"
 	"github.com/quantum-secure-cloud/qsc/gateway/enrol"
+	"github.com/quantum-secure-cloud/qsc/gateway/etsi004"
 	"github.com/quantum-secure-cloud/qsc/gateway/etsi014"
 )
 
 // pskOptions are what both kinds of encryptor need.
 type pskOptions struct {
-	kme, peer     string
-	cert, key, ca string
-	lead, follow  string
-	every         time.Duration
-	state, name   string
-	once          bool
+	kme, sae, peer string
+	cert, key, ca  string
+	lead, follow   string
+	every          time.Duration
+	state, name    string
+	once           bool
 }
 
 const pskLong = `
 Run it at both ends of the tunnel, as the two applications (SAEs) that share key: one end
-leads (--lead ADDRESS of the other end), the other follows (--follow ADDRESS to listen on).
+leads (--lead ADDRESS of the other end), the other follows (--listen ADDRESS).
 The leader draws a key from its node by ETSI 014 and tells the follower its identifier over
 mutual TLS with the SAEs' own certificates; both change keys in step, over and over, and go
 back to the old one together when something fails.`
@@ -46,21 +49,22 @@ func (a *app) pskCmd() *cobra.Command {
 func (o *pskOptions) add(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.kme, "kme", "", "this end's KME: https://host:port (ETSI 014)")
-	f.StringVar(&o.peer, "peer", "", "the SAE at the other end")
+	f.StringVar(&o.sae, "sae", "", "this SAE's ID; checked against the certificate")
+	f.StringVar(&o.peer, "peer-sae", "", "the SAE at the other end")
 	f.StringVar(&o.cert, "cert", "", "this SAE's certificate")
 	f.StringVar(&o.key, "key", "", "its key")
-	f.StringVar(&o.ca, "cacert", "", "the CA's certificate")
+	f.StringVar(&o.ca, "ca", "", "the CA's certificate")
 	f.StringVar(&o.lead, "lead", "", "lead: host:port of the other end")
-	f.StringVar(&o.follow, "follow", "", "follow: host:port to listen on")
+	f.StringVar(&o.follow, "listen", "", "follow: host:port to listen on for the leader")
 	f.DurationVar(&o.every, "every", 2*time.Minute, "time between rotations (the leader's)")
 	f.StringVar(&o.state, "state", "", "a file that remembers the identifier of the last key, never the key")
 	f.StringVar(&o.name, "tunnel", "tunnel", "a name for the tunnel, the same at both ends")
 	f.BoolVar(&o.once, "once", false, "rotate once and end (the leader)")
-	for _, n := range []string{"kme", "peer", "cert", "key", "cacert"} {
+	for _, n := range []string{"kme", "peer-sae", "cert", "key", "ca"} {
 		_ = c.MarkFlagRequired(n) // the flags are there
 	}
-	c.MarkFlagsOneRequired("lead", "follow")
-	c.MarkFlagsMutuallyExclusive("lead", "follow")
+	c.MarkFlagsOneRequired("lead", "listen")
+	c.MarkFlagsMutuallyExclusive("lead", "listen")
 }
 
 func (a *app) pskWireGuard() *cobra.Command {
@@ -71,13 +75,13 @@ func (a *app) pskWireGuard() *cobra.Command {
 		Long: "Wireguard rotates a peer's pre-shared key through the userspace control protocol\n" +
 			"(wireguard-go and its kin). A session that runs goes on; the new key takes part from the\n" +
 			"next handshake, within about two minutes of traffic." + pskLong,
-		Example: "  qsc psk wireguard --interface wg0 --wg-peer BASE64 --kme https://127.0.0.1:8443 --peer bob \\\n" +
-			"      --cert alice.pem --key alice.key --cacert ca.pem --lead 192.0.2.2:7000",
+		Example: "  qsc psk wireguard --interface wg0 --peer BASE64 --kme https://127.0.0.1:8443 --peer-sae bob \\\n" +
+			"      --cert alice.pem --key alice.key --ca ca.pem --lead 192.0.2.2:7000",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			id, err := wireguard.ParsePeerID(key)
 			if err != nil {
-				return usage{fmt.Errorf("--wg-peer: %w", err)}
+				return usage{fmt.Errorf("--peer: %w", err)}
 			}
 			d := wireguard.Named(device)
 			if socket != "" {
@@ -90,8 +94,8 @@ func (a *app) pskWireGuard() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&device, "interface", "wg0", "the WireGuard interface")
 	f.StringVar(&socket, "socket", "", "its control socket (default: "+wireguard.SocketDir+"/INTERFACE.sock)")
-	f.StringVar(&key, "wg-peer", "", "the peer's public key, as wg prints it")
-	_ = c.MarkFlagRequired("wg-peer")
+	f.StringVar(&key, "peer", "", "the peer's public key, as wg prints it")
+	_ = c.MarkFlagRequired("peer")
 	return c
 }
 
@@ -137,6 +141,9 @@ func (a *app) psk(ctx context.Context, o pskOptions, end tunnel.End) error {
 	if err != nil {
 		return err
 	}
+	if o.sae != "" && !names(conf, o.sae) {
+		return qsc.E("", qsc.Invalid, "", "the certificate %s is not that of the SAE %s", o.cert, quoteArg(o.sae))
+	}
 	client, err := etsi014.NewClient(etsi014.ClientConfig{URL: o.kme, TLS: conf})
 	if err != nil {
 		return err
@@ -153,6 +160,12 @@ func (a *app) psk(ctx context.Context, o pskOptions, end tunnel.End) error {
 	}
 	a.tell("leading %s every %s; Ctrl-C ends, and leaves the last key in place", o.name, show.Duration(o.every))
 	return l.Run(ctx, o.every)
+}
+
+// names reports whether a certificate is of an SAE.
+func names(conf *tls.Config, id string) bool {
+	cert, err := x509.ParseCertificate(conf.Certificates[0].Certificate[0])
+	return err == nil && slices.Contains(etsi004.CertNames(cert), qsc.AppID(id))
 }
 
 func (a *app) pskFollow(ctx context.Context, o pskOptions, conf *tls.Config, f *tunnel.Follower) error {

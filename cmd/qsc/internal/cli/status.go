@@ -144,6 +144,9 @@ func (o *overview) join(net *node.Network, ingest qsc.BitRate) {
 			ends[l.ID][n.Node] = l
 			o.Books.check(n.Node, l)
 		}
+		if !n.Status.Keys.Balanced {
+			o.Books.Wrong = append(o.Books.Wrong, "end-to-end key at "+string(n.Node))
+		}
 		for _, text := range n.Status.Alarms {
 			if !isDown(n.Status.Links, text) {
 				o.Alarms = append(o.Alarms, string(n.Node)+": "+text)
@@ -219,6 +222,12 @@ func (a *app) showOverview(o overview, ingest string) error {
 		}
 		fmt.Fprintf(a.out, "(time in brackets: how long the pad lasts a source of %s)\n\n", ingest)
 	}
+	if keys := o.keyTable(); keys != nil {
+		if err := keys.Write(a.out, ""); err != nil {
+			return err
+		}
+		fmt.Fprintln(a.out)
+	}
 	switch {
 	case o.Books.Checked == 0:
 		fmt.Fprintln(a.out, "books: none, since no node answers")
@@ -264,6 +273,33 @@ func (o *overview) linkTable() *show.Table {
 			class = l.Class.String()
 		}
 		t.Row(string(l.ID), l.Kind, l.state(), rate, l.pad(0), l.pad(1), l.stock(), class)
+	}
+	return t
+}
+
+// keyTable tells of the doors for applications and of the key behind them; nil
+// where no node opens one.
+func (o *overview) keyTable() *show.Table {
+	t := show.NewTable("NODE", "ETSI 014", "ETSI 004", "SKIP", "KEY READY", "ISSUED", "BURNT", "RELAYED", "ROUTES")
+	doors := false
+	for _, n := range o.Nodes {
+		if n.Status == nil {
+			continue
+		}
+		s := n.Status
+		doors = doors || s.Doors != (admin.Doors{})
+		routes := "own"
+		if s.Control.Epoch > 0 {
+			routes = fmt.Sprintf("%d of epoch %d", s.Control.Flows, s.Control.Epoch)
+		}
+		if s.Control.Leads {
+			routes += ", leads"
+		}
+		t.Row(string(n.Node), s.Doors.ETSI014, s.Doors.ETSI004, s.Doors.SKIP, show.Bytes(s.Keys.Left), show.Bytes(s.Keys.Used),
+			show.Bytes(s.Keys.Burnt+s.Keys.Expired), show.Bytes(s.Keys.Relay.Relayed), routes)
+	}
+	if !doors {
+		return nil
 	}
 	return t
 }
