@@ -31,10 +31,11 @@ type appEnd struct {
 	established          bool   // master: the other node follows
 	refused              string // by the other node, in words
 	connected            chan struct{}
-	version              uint64 // of what is announced
-	peerVersion          uint64 // last heard
-	peerSaw              uint64 // of our version
-	peerHeld             int    // segments the slave stores
+	version              uint64    // of what is announced
+	peerVersion          uint64    // last heard
+	peerSaw              uint64    // of our version
+	peerHeld             int       // segments the slave stores
+	idle                 time.Time // since when neither application is there
 }
 
 func newAppEnd() *appEnd {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/internal/wire"
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
 )
 
@@ -125,9 +126,20 @@ func (s *Supply) drop(st *stream, format string, args ...any) {
 	s.forget(st)
 	s.past.add(st.book)
 	st.notify()
+	if st.role == master && st.head != nil && s.cfg.tick >= 0 {
+		s.start(func() { s.sayGone(st.peer, st.id) })
+	}
 	if left > 0 && format != "" {
 		s.alarm(format, args...)
 	}
+}
+
+// sayGone tells a slave that a stream has ended. If that is lost it finds out by
+// asking.
+func (s *Supply) sayGone(to qsc.NodeID, id [16]byte) {
+	w := wire.Writer{}
+	w.U8(syncGone).Raw(id[:])
+	s.tell(to, keymgmt.TopicSync, w.B)
 }
 
 func segments(st *stream) []*segment {

@@ -33,7 +33,6 @@ type model struct {
 	bytes   map[string]bool // ever issued
 	got     map[string]bool // ever fetched
 	chunks  [2]map[string]bool
-	values  map[string][]byte // of chunks, by stream and index
 	steps   int64
 	planned bool // a step fails by plan
 }
@@ -55,7 +54,7 @@ type modelKey struct {
 
 func newModel(t *testing.T, seed uint64) *model {
 	m := &model{t: t, r: rand.New(rand.NewPCG(seed, 3)), net: newNetwork(), now: time.Unix(1000, 0), issued: map[qsc.KeyID]*modelKey{},
-		bytes: map[string]bool{}, got: map[string]bool{}, chunks: [2]map[string]bool{{}, {}}, values: map[string][]byte{}}
+		bytes: map[string]bool{}, got: map[string]bool{}, chunks: [2]map[string]bool{{}, {}}}
 	m.net.hold = true
 	m.net.fate = func() (bool, bool) {
 		return m.calm || m.r.IntN(6) > 0, m.calm || m.r.IntN(6) > 0
@@ -147,10 +146,11 @@ func (m *model) step() {
 	}
 }
 
-var gone, cancel = func() (context.Context, context.CancelFunc) {
+// gone is the context of a caller that does not wait.
+var gone = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	return ctx, cancel
+	return ctx
 }()
 
 func (m *model) issue(i int) {

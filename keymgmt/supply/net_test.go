@@ -40,7 +40,6 @@ type network struct {
 	fate func() (deliver, answer bool) // of a round; nil: all is well
 	mail []told                        // with to in from's place, when held back
 	hold bool
-	next uint64
 }
 
 func newNetwork() *network {

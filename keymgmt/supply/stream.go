@@ -65,6 +65,7 @@ type stream struct {
 	// slave
 	peerBoot uint64
 	peerSeq  uint64
+	heard    time.Time       // when the master last spoke
 	keep     time.Duration   // how long unfetched key lives, as the master says; 0: the default
 	storing  map[uint32]bool // segments on their way to the disk; true: given up meanwhile
 

@@ -143,6 +143,14 @@ func (s *Supply) expireApp(st *stream, now time.Time) {
 	if ttl <= 0 {
 		ttl = s.cfg.TTL
 	}
+	if a := st.app; a.open && !a.closed || a.peerOpen && !a.peerClosed {
+		a.idle = now
+	} else if a.idle.IsZero() {
+		a.idle = now
+	} else if now.Sub(a.idle) > ttl {
+		s.drop(st, "")
+		return
+	}
 	before := now.Add(-ttl).UnixNano()
 	for _, g := range segments(st) {
 		if g.born > before || g.left == 0 {

@@ -103,7 +103,7 @@ func (s *Supply) tell(to qsc.NodeID, topic keymgmt.Topic, body []byte) {
 const (
 	syncEvery = time.Second
 	syncSlow  = 15 * time.Second
-	syncFast  = 5 * time.Millisecond
+	syncRare  = time.Hour // a slave asks whether a silent stream is still there
 )
 
 func (s *Supply) syncer() {
@@ -151,7 +151,7 @@ func (st *stream) due(now time.Time) bool {
 	case st.app != nil && st.app.unsettled():
 		every = 200 * time.Millisecond
 	case st.role == slave && st.confirmed:
-		return false
+		return now.Sub(y.at) >= syncRare && now.Sub(st.heard) >= syncRare
 	case st.role == master && (st.head == nil && st.purpose == forPool || st.confirmed && !y.dirty && len(st.reports) == 0):
 		return false
 	case !st.confirmed:
@@ -170,11 +170,11 @@ func (y *syncState) spoke(now time.Time) {
 func (s *Supply) ask(st *stream) {
 	s.mu.Lock()
 	st.sync.spoke(s.cfg.Now())
-	confirmed := st.confirmed
+	needless := st.confirmed && s.cfg.Now().Sub(st.heard) < syncRare
 	w := wire.Writer{}
 	w.U8(syncAsk).Raw(st.id[:]).U64(s.boot)
 	s.mu.Unlock()
-	if !confirmed {
+	if !needless {
 		s.tell(st.peer, keymgmt.TopicSync, w.B)
 	}
 }
@@ -359,9 +359,7 @@ func (s *Supply) takeAsk(from qsc.NodeID, id [16]byte, boot uint64) {
 	st := s.streams[streamKey{master, id}]
 	if st == nil || st.peer != from {
 		s.mu.Unlock()
-		w := wire.Writer{}
-		w.U8(syncGone).Raw(id[:])
-		s.tell(from, keymgmt.TopicSync, w.B)
+		s.sayGone(from, id)
 		return
 	}
 	if st.sync.peer != boot {
@@ -410,7 +408,7 @@ func (st *stream) takenAll() uint64 {
 // what the master has given up for ever, so an old message does no harm. mu is
 // held.
 func (s *Supply) follow(st *stream, m state) {
-	st.peerBoot, st.peerSeq = m.boot, m.seq
+	st.peerBoot, st.peerSeq, st.heard = m.boot, m.seq, s.cfg.Now()
 	for _, r := range m.reports {
 		s.burnFrom(st, r)
 	}
