@@ -29,6 +29,11 @@ const Bound = "simulated"
 // their rings free a slot at different moments.
 const hold = 4096
 
+// calm is the longest pause between two looks through the held blocks while none
+// of them is wanted. Pauses double up to it from a millisecond: a machine that
+// runs a hundred nodes with full rings would otherwise do little else.
+const calm = 250 * time.Millisecond
+
 // Config describes one end.
 type Config struct {
 	Link  qsc.LinkID
@@ -91,13 +96,11 @@ func (l *Link) readyIn(seq uint64) time.Duration {
 
 // Next implements quantum.Link.
 func (l *Link) Next(ctx context.Context, want func(uint64) bool) (quantum.KeyBlock, error) {
-	for {
+	for pause := time.Millisecond; ; pause = min(2*pause, calm) {
 		if seq, ok := l.pick(want); ok {
 			return l.block(seq), nil
 		}
-		l.mu.Lock()
-		t := time.NewTimer(max(l.readyIn(l.next), time.Millisecond))
-		l.mu.Unlock()
+		t := time.NewTimer(l.lookAgain(pause))
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -108,6 +111,18 @@ func (l *Link) Next(ctx context.Context, want func(uint64) bool) (quantum.KeyBlo
 			return quantum.KeyBlock{}, qsc.E("simulated.Next", qsc.Unreachable, string(l.cfg.Link), "the link is closed")
 		}
 	}
+}
+
+// lookAgain is how long to wait before the next look: for the next block, and
+// where some are there already that nobody wants, for pause at least.
+func (l *Link) lookAgain(pause time.Duration) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	least := time.Millisecond
+	if len(l.held) > 0 {
+		least = pause
+	}
+	return max(l.readyIn(l.next), least)
 }
 
 // pick takes the first wanted block that is there.

@@ -1,6 +1,7 @@
 package simulated
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +105,43 @@ func TestUnwantedIsKept(t *testing.T) {
 					t.Fatalf("block %d, %v; want %d", b.Seq, err, seq)
 				}
 			}
+		}
+	})
+}
+
+// A full ring is asked often where it has just taken something and seldom where
+// it stands still.
+func TestFullRingCostsLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := Open(config(NewSeed(time.Now(), 0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		const still = time.Minute
+		begin, looks := time.Now(), 0
+		b, err := l.Next(t.Context(), func(seq uint64) bool {
+			if seq == 0 {
+				looks++
+			}
+			return seq == 0 && time.Since(begin) > time.Second // a slot comes free
+		})
+		if took := time.Since(begin); err != nil || b.Seq != 0 || took > time.Second+calm {
+			t.Fatalf("block %d after %v, %v", b.Seq, took, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), still)
+		defer cancel()
+		looks = 0
+		if _, err := l.Next(ctx, func(seq uint64) bool {
+			if seq == 1 {
+				looks++
+			}
+			return false
+		}); !qsc.IsKind(err, qsc.Timeout) {
+			t.Fatal(err)
+		}
+		if most := int(still/calm) + 10; looks == 0 || looks > most {
+			t.Errorf("%d looks in %v: at most %d are worth it", looks, still, most)
 		}
 	})
 }
