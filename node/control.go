@@ -19,6 +19,7 @@ func (n *Node) openAgent() error {
 		return err
 	}
 	n.agent, err = manage.OpenAgent(manage.AgentConfig{Node: n.cfg.Node, Network: n.net, Dir: fs, State: n.report, Log: n.log})
+	n.guard = newGuard(n.cfg.Node, n.net, n.agent)
 	return err
 }
 

@@ -40,7 +40,7 @@ func (n *Node) openRelay() error {
 		links[e.peer] = relay.Link{ID: e.link.ID, End: e.end, Ledger: e.ledger}
 	}
 	r, err := relay.Open(relay.Config{
-		Node: n.cfg.Node, Links: links, Carrier: n.endpoint, Routes: n.agent, Sink: n.supply, Logger: n.log,
+		Node: n.cfg.Node, Links: links, Carrier: n.endpoint, Routes: n.guard, Sink: n.supply, Logger: n.log,
 		Boot: uint64(time.Now().UnixNano()),
 	})
 	if err != nil {

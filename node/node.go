@@ -51,6 +51,7 @@ type Node struct {
 	pool     *pool.Pool
 
 	agent      *manage.Agent
+	guard      *guard
 	controller *manage.Server // nil: none runs here
 	saes       directory
 	follow     func(context.Context) // keeps saes up to date; nil: nothing to follow
