@@ -414,3 +414,32 @@ func TestCoreHoldsRatesBack(t *testing.T) {
 		t.Fatal("the rate was never told")
 	}
 }
+
+// Even for a way that is much longer; and it comes back when there is key again.
+func TestCoreLeavesForALongWay(t *testing.T) {
+	p := newPlant(t, netOf("a-b", "b-c", "a-d", "d-e", "e-f", "f-g", "g-h", "h-i", "i-c"), 1)
+	p.want("a", "c", 1, 1)
+	p.second()
+	l := p.state["a-b"]
+	for passes(p.flow("a", "c"), "b") {
+		l.Send -= full / 128
+		if l.Send < full/16 {
+			t.Fatalf("the flow stays with %d of %d bytes left", l.Send, full)
+		}
+		p.second()
+	}
+	for range 5 { // it is not taken again at once
+		p.second()
+		if passes(p.flow("a", "c"), "b") {
+			t.Fatal("the flow swings")
+		}
+		l.Send = min(l.Send, full/8)
+	}
+	l.Send = full
+	for range 90 {
+		p.second()
+	}
+	if !passes(p.flow("a", "c"), "b") {
+		t.Fatal("the flow never came back")
+	}
+}

@@ -17,6 +17,13 @@ type link struct {
 
 	state route.State
 	trend trend
+	left  [2]leaving
+}
+
+// leaving is when flows left a direction, and with how much key in it.
+type leaving struct {
+	at    time.Duration
+	stock int64
 }
 
 // trend follows the stock of both directions.
@@ -63,7 +70,7 @@ func (c *Core) price(now time.Duration) {
 		l.trend.take(now, l.state)
 		l.state.Trend = l.trend.slope
 		for dir := range 2 {
-			l.state.Avoid[dir] = l.dry(dir, was.Avoid[dir], c.cfg.Dry)
+			l.state.Avoid[dir] = l.dry(now, dir, was.Avoid[dir], c.cfg.Dry)
 		}
 		_, _ = c.graph.SetLink(c.graph.Link(int32(n)), l.state) // every link is in the graph
 	}
@@ -112,19 +119,29 @@ func (t *trend) take(now time.Duration, s route.State) {
 	t.known, t.at, t.stock = true, now, s.Stock
 }
 
-// dry reports whether flows should leave one direction of the link: it drains
-// and will be empty within the horizon, or holds less than a 32nd. Once left, a
-// link that makes key is taken again when it is a quarter full and no longer
-// about to run dry; so flows do not swing.
-func (l *link) dry(dir int, was bool, horizon time.Duration) bool {
+// dry reports whether flows should stay off one direction of the link: it drains
+// and will be empty within the horizon, or holds less than a 32nd. Once left, it
+// is taken again when a quarter has come in, when it is all but full, or
+// after avoidLongest; so flows do not swing.
+func (l *link) dry(now time.Duration, dir int, was bool, horizon time.Duration) bool {
 	s := l.state
 	stock, slope := s.Stock[dir], s.Trend[dir]
 	draining := rate.Reserve{Stock: stock, Draw: qsc.BitRate(max(0, -slope) * 8)}
-	if draining.DryWithin(horizon) || stock < s.Size/32 {
+	left := &l.left[dir]
+	switch {
+	case !s.Up:
+		return false
+	case draining.DryWithin(horizon) || stock < s.Size/32:
+		if !was || stock < left.stock {
+			*left = leaving{now, stock}
+		}
 		return true
 	}
-	return was && stock < s.Size/4
+	return was && stock < min(s.Size/16*15, left.stock+s.Size/4) && now-left.at < avoidLongest
 }
+
+// avoidLongest is how long flows stay off a link that neither drains nor fills.
+const avoidLongest = 10 * time.Minute
 
 // capacity is the rate that flows may share on the link, in secret bits per
 // second of both directions: what it makes or, of a finite stock, what spends it
