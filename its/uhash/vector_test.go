@@ -90,7 +90,7 @@ func TestPOLYVALVector(t *testing.T) {
 func TestTagVectors(t *testing.T) {
 	for _, v := range []struct {
 		r            [16]byte
-		header, body string
+		header, text string
 		want         string
 	}{
 		{[16]byte{1}, "", "", "00000000000000000000000000000000"},
@@ -102,9 +102,9 @@ func TestTagVectors(t *testing.T) {
 		{[16]byte{2}, "a", "b", "82020000000000000200000000000000"}, // 61*8 xor 62*4 xor 01*2
 	} {
 		mask := [16]byte{}
-		got := NewKey(v.r).Tag(&mask, []byte(v.header), []byte(v.body))
+		got := NewKey(v.r).Tag(&mask, []byte(v.header), []byte(v.text))
 		if hex.EncodeToString(got[:]) != v.want {
-			t.Errorf("r=%d %q %q: %x, want %s", v.r[0], v.header, v.body, got, v.want)
+			t.Errorf("r=%d %q %q: %x, want %s", v.r[0], v.header, v.text, got, v.want)
 		}
 	}
 }
