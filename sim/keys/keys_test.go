@@ -1,0 +1,277 @@
+package keys
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/internal/etsi014"
+)
+
+func seed(t testing.TB) uint64 {
+	if s := os.Getenv("QSC_SEED"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatal("QSC_SEED is no number")
+		}
+		return n
+	}
+	return rand.Uint64()
+}
+
+func long() bool { return os.Getenv("QSC_LONG") != "" }
+
+// world is a network, what has been drawn from it and what was done to it.
+type world struct {
+	*network
+	seed      uint64
+	oracle    *oracle
+	workers   []*worker
+	intruders map[qsc.AppID]*etsi014.Client
+
+	mu        sync.Mutex
+	diary     []string
+	kills     map[qsc.NodeID]int64
+	active    int // faults at work
+	struck    int
+	lastFault time.Time
+	recovered []time.Duration // after each round: until every flow had key again
+}
+
+func (w *world) note(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	if os.Getenv("QSC_LOG") != "" {
+		fmt.Fprintln(os.Stderr, time.Now().Format("05.000"), line)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.diary = append(w.diary, line)
+}
+
+// fatal ends the test with the way to see it again.
+func (w *world) fatal(format string, args ...any) {
+	w.t.Helper()
+	w.mu.Lock()
+	last := strings.Join(w.diary[max(0, len(w.diary)-40):], "\n")
+	w.mu.Unlock()
+	text := w.tell()
+	w.dump()
+	w.t.Fatalf("%s\nQSC_SEED=%d shows the same plan again; what was done last:\n%s%s", fmt.Sprintf(format, args...), w.seed, last, text)
+}
+
+func (w *world) intruder(id qsc.AppID) *etsi014.Client { return w.intruders[id] }
+
+func newWorld(t *testing.T, seed uint64, perFlow int) *world {
+	w := &world{network: open(t), seed: seed, oracle: newOracle(), intruders: map[qsc.AppID]*etsi014.Client{}, kills: map[qsc.NodeID]int64{}}
+	t.Logf("QSC_SEED=%d", seed)
+	for _, a := range homes {
+		w.intruders[a.id] = w.client(a.id)
+	}
+	for i := range flows {
+		for j := range perFlow {
+			w.workers = append(w.workers, w.worker(i, rand.New(rand.NewPCG(seed, uint64(1000+100*i+j)))))
+		}
+	}
+	return w
+}
+
+// No key ID and no key bit goes to two pairs or twice to one end, whatever
+// happens to nodes, links and answers; and after every recovery there is key.
+func TestNoKeyTwice(t *testing.T) {
+	total, quota := int64(100_000), 6
+	if long() {
+		total, quota = 10_000_000, 40
+	}
+	w := newWorld(t, seed(t), 2)
+	w.recovery(-1)
+	began := time.Now()
+	for i := 0; w.oracle.totals().issued < total; i++ {
+		w.round(i, quota)
+	}
+	w.finish()
+	w.report(time.Since(began))
+}
+
+// round has every worker draw its quota while faults strike, then repairs and
+// looks.
+func (w *world) round(i, quota int) {
+	faults := w.planFaults(i)
+	w.note("round %d: %v", i, w.oracle.totals())
+	ctx, cancel := context.WithCancel(w.t.Context())
+	defer cancel()
+	done := make(chan struct{}) // all workers have ended
+	var striking, working sync.WaitGroup
+	for _, f := range faults {
+		at := w.prog.After(f.on, f.n)
+		striking.Go(func() { w.inflict(f, at, done) })
+	}
+	wrong := make([]error, len(w.workers))
+	for j, k := range w.workers {
+		working.Go(func() {
+			for range quota {
+				if wrong[j] = k.step(ctx); wrong[j] != nil {
+					return
+				}
+			}
+		})
+	}
+	healed := make(chan struct{})
+	var healing sync.WaitGroup
+	healing.Go(func() { w.heal(healed) })
+	working.Wait()
+	close(done)
+	striking.Wait()
+	close(healed)
+	healing.Wait()
+	w.prog.Forget()
+	for _, err := range wrong {
+		if err != nil {
+			w.fatal("%v", err)
+		}
+	}
+	w.revive()
+	w.recovery(i)
+}
+
+// heal starts what was left dead for a while: no work ends before.
+func (w *world) heal(until <-chan struct{}) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-until:
+			return
+		case <-tick.C:
+			for _, id := range nodes {
+				if w.fleet.PID(id) == 0 && w.calmNow() {
+					_ = w.start(id) // revive says what is wrong
+				}
+			}
+		}
+	}
+}
+
+func (w *world) calmNow() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.active == 0
+}
+
+// revive starts what is down and joins what is apart.
+func (w *world) revive() {
+	w.t.Helper()
+	for _, id := range nodes {
+		if w.fleet.PID(id) == 0 {
+			if err := w.start(id); err != nil {
+				w.fatal("node %s does not start again: %v", id, err)
+			}
+		}
+	}
+	w.linked()
+}
+
+// recovery draws and fetches for every flow, within patience, and looks at the
+// books and at the oracles.
+func (w *world) recovery(round int) {
+	w.t.Helper()
+	began := time.Now()
+	var all sync.WaitGroup
+	wrong := make([]error, len(w.workers))
+	for j, k := range w.workers {
+		all.Go(func() {
+			b, err := k.draw(w.t.Context())
+			if err == nil {
+				err = k.fetch(w.t.Context(), b)
+			}
+			if err == nil && k.chance(3) {
+				err = k.fetchLate(w.t.Context())
+			}
+			wrong[j] = err
+		})
+	}
+	all.Wait()
+	for _, err := range wrong {
+		if err != nil {
+			w.fatal("after round %d: %v", round, err)
+		}
+	}
+	w.recovered = append(w.recovered, time.Since(began))
+	w.accounts()
+	w.oracles()
+}
+
+// accounts checks that every book closes.
+func (w *world) accounts() {
+	w.t.Helper()
+	for _, id := range nodes {
+		s := w.status(id)
+		if !s.Keys.Balanced {
+			w.fatal("%s: the account of end-to-end key does not balance: %+v", id, s.Keys)
+		}
+		for _, l := range s.Links {
+			if !l.Balanced {
+				w.fatal("%s: the account of link %s does not balance: %+v %+v %+v %+v", id, l.ID, l.Send, l.Recv, l.SendSlots, l.RecvSlots)
+			}
+		}
+	}
+}
+
+// oracles fails on what was found so far.
+func (w *world) oracles() {
+	w.t.Helper()
+	if f := w.oracle.fault(); f != "" {
+		w.fatal("%s", f)
+	}
+	if f := w.pads.Fault(); f != "" {
+		w.fatal("a one-time pad was used twice: %s", f)
+	}
+	for _, p := range w.taps {
+		if f := p.Fault(); f != "" {
+			w.fatal("%s", f)
+		}
+	}
+}
+
+// finish fetches all that is left.
+func (w *world) finish() {
+	for _, k := range w.workers {
+		if err := k.fetchLate(w.t.Context()); err != nil {
+			w.fatal("at the end: %v", err)
+		}
+	}
+	w.accounts()
+	w.oracles()
+}
+
+// report logs the figures of the run.
+func (w *world) report(took time.Duration) {
+	var used, burnt, expired, linkUsed, linkBurnt int64
+	for _, id := range nodes {
+		s := w.status(id)
+		used, burnt, expired = used+s.Keys.Used, burnt+s.Keys.Burnt, expired+s.Keys.Expired
+		for _, l := range s.Links {
+			linkUsed += l.Send.Used + l.Recv.Used
+			linkBurnt += l.Send.Burnt + l.Recv.Burnt
+		}
+	}
+	kills := int64(0)
+	for _, n := range w.kills {
+		kills += n
+	}
+	slices.Sort(w.recovered)
+	n := len(w.recovered)
+	w.t.Logf("%v in %v; %d faults, %d turns of life and death", w.oracle.totals(), took.Round(time.Millisecond), w.struck, kills)
+	w.t.Logf("end-to-end key at both ends: %d bytes used, %d burnt (%.3f %%), %d expired", used, burnt, percent(burnt, used), expired)
+	w.t.Logf("pads of links at both ends: %d bytes used, %d burnt (%.3f %%); %s", linkUsed, linkBurnt, percent(linkBurnt, linkUsed), w.pads.Counts())
+	w.t.Logf("key for every flow after a round: median %v, longest %v", w.recovered[n/2].Round(time.Millisecond), w.recovered[n-1].Round(time.Millisecond))
+}
+
+func percent(part, whole int64) float64 { return 100 * float64(part) / float64(max(1, part+whole)) }
