@@ -198,7 +198,9 @@ func (b *Bus) Connected() bool { return b.nc.IsConnected() }
 func (b *Bus) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = b.nc.FlushWithContext(ctx) // every message can be lost; this is manners
+	if b.nc.IsConnected() {
+		_ = b.nc.FlushWithContext(ctx) // every message can be lost; this is manners
+	}
 	b.nc.Close()
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/control"
@@ -238,4 +239,30 @@ func TestBusConfigIsChecked(t *testing.T) {
 	b := startBroker(t, BrokerConfig{Name: "c", Listen: "127.0.0.1:0", TLS: good})
 	_, err = StartBroker(BrokerConfig{Name: "d", Listen: b.Addr(), TLS: good})
 	want(t, err, qsc.Busy)
+}
+
+// A NATS server that is not ours, with accounts of its own, will do as well.
+func TestBusOnAnExternalCluster(t *testing.T) {
+	ca := newAuthority(t)
+	hard := got(hybrid("test", ca.issue(t, "nats"), nil))(t)
+	ns := got(server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true, MaxPayload: MaxMessage,
+		TLSConfig: hard, TLSVerify: true, Users: []*server.User{{Username: "controller", Password: "p1"}, {Username: "a", Password: "p2"}}}))(t)
+	ns.Start()
+	defer ns.Shutdown()
+	if !ns.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server does not start")
+	}
+	at := func(user, password string) *Bus {
+		return dial(t, BusConfig{Name: user, Servers: []string{ns.Addr().String()}, TLS: ca.issue(t, user), Controllers: []string{"nats"}, User: user, Password: password})
+	}
+	controller, a := at("controller", "p1"), at("a", "p2")
+	heard := make(chan control.Report, 10)
+	collect(t, func(ctx context.Context) error { return controller.reports(ctx, func(r control.Report) { heard <- r }) })
+	until(t, "the report arrives", func() bool {
+		_ = a.Report(t.Context(), control.Report{Node: "a", Boot: 1, Seq: 1}) // not connected yet, perhaps
+		return len(heard) > 0
+	})
+	if at("a", "wrong").Connected() {
+		t.Fatal("let in with a wrong password")
+	}
 }
