@@ -58,22 +58,43 @@ func copyDisk(d *durable.Disk) *durable.Disk { return d.Crashed(nil) }
 // TestRestoredMaster: a master's node that comes back from a backup issues none
 // of the keys again that the slave's node has heard of.
 func TestRestoredMaster(t *testing.T) {
+	for _, makes := range []bool{true, false} {
+		t.Run(fmt.Sprintf("makes=%v", makes), func(t *testing.T) { restoredMaster(t, makes) })
+	}
+}
+
+// restoredMaster: between backup and return the node makes new segments, or only
+// issues from those it has.
+func restoredMaster(t *testing.T, makes bool) {
 	m := newModel(t, 1)
 	m.calm = true
 	m.warm()
+	for range 10 {
+		m.make(0)
+		m.talk()
+	}
 	must(t, m.node[0].s.Close())
 	backup := copyDisk(m.node[0].disk)
+	before := len(m.issued)
 	m.open(0)
 	m.talk()
 	for range 5 {
 		m.issue(0) // the oracle sees key that comes again
-		m.make(0)
+		if makes {
+			m.make(0)
+		}
 		m.talk()
 	}
 	was := len(m.issued)
+	if was == before {
+		t.Fatal("nothing was issued since the backup: the test shows nothing")
+	}
 	must(t, m.node[0].s.Close())
 	m.node[0].disk = backup
 	m.open(0)
+	if !makes {
+		m.restart(1, false) // and has forgotten which start spoke last
+	}
 	for range 60 {
 		m.issue(0)
 		m.make(0)

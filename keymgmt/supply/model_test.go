@@ -34,7 +34,9 @@ type model struct {
 	got     map[string]bool // ever fetched
 	chunks  [2]map[string]bool
 	steps   int64
-	planned bool // a step fails by plan
+	last    []keymgmt.FetchRequest // the latest that went well
+	index   [2]uint32              // of the latest chunk at each node
+	planned bool                   // a step fails by plan
 }
 
 type modelNode struct {
@@ -112,6 +114,24 @@ func (m *model) restart(i int, crash bool) {
 	}
 	m.open(i)
 	balanced(m.t, n.s)
+	if crash && m.r.IntN(2) == 0 {
+		m.again(i)
+	}
+}
+
+// again asks a node that has crashed for what it gave out last.
+func (m *model) again(i int) {
+	for range 20 {
+		m.speak(0)
+		m.speak(1)
+		for range 20 {
+			m.deliver()
+		}
+	}
+	for _, r := range m.last {
+		m.ask(r, false, true)
+	}
+	m.get(i, m.index[i])
 }
 
 // step does one thing.
@@ -205,6 +225,11 @@ func (m *model) fetch() {
 	if wrong {
 		r.Slave = r.Slave[:1] + "9"
 	}
+	m.ask(r, wrong, several)
+}
+
+// ask is one Fetch under the oracle.
+func (m *model) ask(r keymgmt.FetchRequest, wrong, several bool) {
 	got, err := m.at(r.Slave).Fetch(gone, r)
 	if err != nil {
 		if qsc.IsKind(err, qsc.Denied) && !wrong && !several {
@@ -215,6 +240,7 @@ func (m *model) fetch() {
 	if wrong {
 		m.t.Fatal("a stranger has fetched a key")
 	}
+	m.last = append(m.last[max(0, len(m.last)-3):], r)
 	for j, id := range r.IDs {
 		x, key := m.issued[id], got.Bytes.Expose()[j*got.Size:(j+1)*got.Size]
 		if x.fetched[r.Slave] || m.got[string(r.Slave)+string(key)] {
@@ -305,6 +331,11 @@ var modelStream = [16]byte{5, 5, 5}
 
 // chunk takes a chunk of the one application stream at node i, opening it first.
 func (m *model) chunk(i int) {
+	m.get(i, uint32(m.r.IntN(8)+len(m.chunks[i])*9/10))
+}
+
+// get asks for one chunk under the oracle.
+func (m *model) get(i int, index uint32) {
 	n := m.node[i]
 	if n.app == nil {
 		e, err := n.s.OpenStream(gone, keymgmt.StreamRequest{Source: qsc.AppID(n.name) + "1", Destination: qsc.AppID(m.node[1-i].name) + "1",
@@ -314,7 +345,6 @@ func (m *model) chunk(i int) {
 		}
 		n.app = e.(*appStream)
 	}
-	index := uint32(m.r.IntN(8) + len(m.chunks[i])*9/10)
 	b := make([]byte, 600)
 	if _, err := n.app.Get(gone, index, b); err != nil {
 		n.s.mu.Lock()
@@ -327,7 +357,7 @@ func (m *model) chunk(i int) {
 	if m.chunks[i][string(b)] {
 		m.t.Fatal("a chunk was given twice to one end")
 	}
-	m.chunks[i][string(b)] = true
+	m.chunks[i][string(b)], m.index[i] = true, index
 }
 
 // finish heals all, lets both talk and checks that keys go through again.
