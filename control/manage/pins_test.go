@@ -51,14 +51,14 @@ func TestAssemble(t *testing.T) {
 		"a<>z z<a>d":            "",
 	} {
 		pins, faults := Assemble(diamond(), hopsOf(text))
-		have := ""
+		var have strings.Builder
 		for _, p := range pins {
 			for _, n := range p.Path {
-				have += string(n)
+				have.WriteString(string(n))
 			}
 		}
-		if have != want || (want == "") != (faults[control.VirtualID{1}] != "") {
-			t.Errorf("%s: path %q, want %q, faults %v", text, have, want, faults)
+		if have.String() != want || (want == "") != (faults[control.VirtualID{1}] != "") {
+			t.Errorf("%s: path %q, want %q, faults %v", text, have.String(), want, faults)
 		}
 	}
 	off := hopsOf("a<>e e<a>fd")

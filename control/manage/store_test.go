@@ -359,7 +359,7 @@ func TestLeaseRow(t *testing.T) {
 
 // Two controllers of one machine may make the store at the same moment.
 func TestStoreIsMadeByTwoAtOnce(t *testing.T) {
-	for range 4 {
+	for range 2 {
 		path := t.TempDir() + "/control.db"
 		errs := make([]error, 3)
 		var wg sync.WaitGroup
