@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	reportEvery = 15 * time.Minute
+	reportEvery = 30 * time.Minute
 	pushTime    = 200 * time.Millisecond // from a report to a table at the node
 )
 
@@ -211,6 +211,12 @@ func (w *world) take(t control.Table) {
 // route gives a flow its paths.
 func (w *world) route(i int32, g control.Flow) {
 	f := &w.flows[i]
+	if f.given != nil && slices.EqualFunc(g.Paths, f.given, slices.Equal) && f.brokenAt == 0 {
+		f.pace = float64(g.Rate) / 8
+		w.stock(i)
+		return
+	}
+	f.given = g.Paths
 	var paths [][]hop
 	for _, p := range g.Paths {
 		h := w.path(p)

@@ -23,6 +23,7 @@ const (
 type flow struct {
 	flowKey
 	paths    [][]hop
+	given    []keymgmt.Path // the same, in the controller's words
 	disjoint bool
 	pace     float64 // bytes a second that the controller grants
 	priority int

@@ -118,6 +118,6 @@ func (a *sae) shout(ctx context.Context, request []byte, read int) {
 }
 
 // post is the text of a request.
-func post(peer qsc.AppID, method string, body []byte) []byte {
-	return fmt.Appendf(nil, "POST /api/v1/keys/%s/%s HTTP/1.1\r\nHost: kme\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", peer, method, len(body), body)
+func post(peer qsc.AppID, method string, text []byte) []byte {
+	return fmt.Appendf(nil, "POST /api/v1/keys/%s/%s HTTP/1.1\r\nHost: kme\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", peer, method, len(text), text)
 }
