@@ -157,7 +157,7 @@ func (w *world) tell(nodes ...int32) {
 func (w *world) report(n int32) control.Report {
 	v := &w.nodes[n]
 	v.seq++
-	r := control.Report{Node: v.id, Boot: v.boots, Seq: v.seq, Epoch: v.epoch}
+	r := control.Report{Node: v.id, Boot: v.boots, Seq: v.seq, Epoch: v.epoch, Version: v.table}
 	for _, l := range v.links {
 		k := &w.links[l]
 		k.settle(w.now)
@@ -200,7 +200,7 @@ func (w *world) take(t control.Table) {
 	case t.Epoch < v.epoch:
 		return // fenced
 	}
-	v.epoch = t.Epoch
+	v.epoch, v.table = t.Epoch, t.Version
 	for _, g := range t.Flows {
 		if i, ok := w.flowOf[flowKey{n, w.nodeOf[g.To], g.Protection}]; ok {
 			w.route(i, g)

@@ -55,6 +55,7 @@ type node struct {
 	links []int32
 	flows []int32 // from this node
 	epoch uint64  // of the table it has
+	table uint64  // its version
 }
 
 // Run lives cfg.Days virtual days and reports. It ends early, with an error of
