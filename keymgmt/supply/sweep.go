@@ -160,12 +160,23 @@ func (s *Supply) expireApp(st *stream, now time.Time) {
 		g.expired += g.left
 		g.left = 0
 		if g.place != noPlace {
-			from := uint64(g.place) * uint64(st.size)
-			st.app.given.add(from, from+uint64(g.size))
+			s.passed(st, uint64(g.place)*uint64(st.size), uint64(g.size))
 		}
 		if g.readers == 0 && (st.role == slave || g.place < st.sync.ordered || st.app.peerClosed) {
 			s.retire(st, g, record{})
 		}
+	}
+}
+
+// passed notes that n bytes from a position on are erased. The mark goes over
+// them, for it alone says after a start which places were used; what lies below
+// is older and as good as erased. mu is held.
+func (s *Supply) passed(st *stream, from, n uint64) {
+	a := st.app
+	a.given.add(from, from+n)
+	if a.pending < from+n {
+		a.pending = from + n
+		a.round = s.j.add(record{kind: recMark, stream: st.num, c: a.pending})
 	}
 }
 

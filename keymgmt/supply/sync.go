@@ -191,7 +191,13 @@ func (s *Supply) sendSync(st *stream) {
 	y.sent, y.peerWas = y.changes, y.peer
 	y.spoke(s.cfg.Now())
 	body := s.stateMessage(st)
+	round := s.j.now()
 	s.mu.Unlock()
+	// A segment whose place the slave knows must keep it through a crash: what a
+	// start forgets, it would number anew.
+	if st.purpose == forApp && s.j.wait(round) != nil {
+		return
+	}
 	s.tell(st.peer, keymgmt.TopicSync, body)
 }
 
