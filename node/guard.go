@@ -74,15 +74,21 @@ func (g *guard) separate(peer qsc.NodeID, m int) int {
 func (g *guard) Route(to qsc.NodeID, p keymgmt.Protection) (keymgmt.Route, error) {
 	r, err := g.routes.Route(to, p)
 	floor := g.Floor(to, p)
-	if err != nil || coalition(r) >= floor {
+	if err != nil || holds(r, floor) {
 		return r, err
 	}
 	m, _ := normal(p)
 	fewer := keymgmt.Protection{Paths: g.separate(to, m), Need: floor}
-	if r, err = g.routes.Route(to, fewer); err != nil || coalition(r) >= floor {
+	if r, err = g.routes.Route(to, fewer); err != nil || holds(r, floor) {
 		return r, err
 	}
 	return keymgmt.Route{}, qsc.E("node.Route", qsc.Exhausted, string(to), "the paths that are up let %d relays know a key that %d must not: wait until more links are up, or ask for less protection", coalition(r), floor)
+}
+
+// holds reports whether a route is good for a floor: the far end, which sees the
+// paths only as they were used, must be able to tell.
+func holds(r keymgmt.Route, floor int) bool {
+	return floor <= 1 || r.Disjoint && coalition(r) >= floor
 }
 
 // coalition is how many relays must come together to know a key that takes this

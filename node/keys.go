@@ -26,6 +26,7 @@ func (n *Node) openSupply() error {
 			rate, _ := n.agent.Pace(to, p)
 			return rate
 		},
+		Floor: n.guard.Floor,
 	})
 	if err == nil {
 		n.closer = append(n.closer, n.supply.Close)

@@ -20,13 +20,14 @@ type hit struct {
 
 // fetch is one Fetch under way.
 type fetch struct {
-	s    *Supply
-	r    *keymgmt.FetchRequest
-	from qsc.NodeID
-	ttl  time.Duration
-	hits []hit
-	rows [][2]int // hits that lie in a row in one segment: first, end
-	keys *keymgmt.Keys
+	s     *Supply
+	r     *keymgmt.FetchRequest
+	from  qsc.NodeID
+	ttl   time.Duration
+	least int // relays that must come together to know a key, at least
+	hits  []hit
+	rows  [][2]int // hits that lie in a row in one segment: first, end
+	keys  *keymgmt.Keys
 }
 
 // Fetch implements keymgmt.Supply. Besides the errors of the contract: Invalid
@@ -43,7 +44,7 @@ func (s *Supply) Fetch(ctx context.Context, r keymgmt.FetchRequest) (*keymgmt.Ke
 	if !ok || home != s.cfg.Node || !known || !allowed {
 		return nil, qsc.E(op, qsc.Denied, string(s.cfg.Node), "%q may not fetch key of %q here: ask the operator to allow the pair", r.Slave, r.Master)
 	}
-	f := &fetch{s: s, r: &r, from: from, ttl: policy.TTL}
+	f := &fetch{s: s, r: &r, from: from, ttl: policy.TTL, least: s.least(from, policy.Protection)}
 	if f.ttl == 0 {
 		f.ttl = s.cfg.TTL
 	}

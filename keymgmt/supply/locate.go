@@ -12,7 +12,7 @@ import (
 func (f *fetch) decode() (places [][]place, streams []*stream) {
 	f.s.mu.Lock()
 	for _, st := range f.s.slaves[f.from] {
-		if st.head != nil {
+		if st.head != nil && st.prot.Need >= f.least {
 			streams = append(streams, st)
 		}
 	}
@@ -41,7 +41,7 @@ func (f *fetch) locate(places [][]place, streams []*stream) error {
 	f.hits = make([]hit, 0, len(f.r.IDs))
 	foreign, now := false, f.s.cfg.Now()
 	for i, id := range f.r.IDs {
-		if g := f.s.gifts[id]; g != nil && g.stream.peer == f.from && g.master == f.r.Master && slices.Contains(g.slaves, f.r.Slave) {
+		if g := f.s.gifts[id]; g != nil && g.stream.peer == f.from && g.stream.prot.Need >= f.least && g.master == f.r.Master && slices.Contains(g.slaves, f.r.Slave) {
 			k := slices.Index(g.ids, id)
 			if g.isGiven(slices.Index(g.slaves, f.r.Slave), k) || !now.Before(g.born.Add(f.ttl)) {
 				return f.gone()

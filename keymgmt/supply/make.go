@@ -335,10 +335,12 @@ func (s *Supply) admit(d keymgmt.Delivery, p purpose, isHead bool, id [16]byte, 
 	case isHead && len(s.slaves[d.From]) >= maxPoolsOfPeer:
 		return nil, bad(qsc.NoSpace, "too many streams from this node")
 	case isHead:
-		st, _ = s.found(streamDesc{role: slave, purpose: forPool, id: id, peer: d.From, prot: normal(keymgmt.Protection{Paths: d.Paths, Need: d.Need})})
+		st, _ = s.found(streamDesc{role: slave, purpose: forPool, id: id, peer: d.From, prot: poolProtection(d)})
 		return st, nil
 	case st.peer != d.From || st.purpose != p:
 		return nil, bad(qsc.Conflict, "the stream is another node's")
+	case !s.protected(st, d):
+		return nil, bad(qsc.Denied, "fewer relays know this key than the network description allows for the stream: somebody lies, or the two ends have different descriptions")
 	case st.seen.has(uint64(n)):
 		return nil, bad(qsc.Conflict, "this segment was here before, or is given up")
 	case p == forApp && len(st.segs) >= appWindow, p == forPool && st.available() > 2*s.cfg.Max+int64(st.demand.size):

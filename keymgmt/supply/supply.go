@@ -34,7 +34,10 @@ type Config struct {
 	Physical  Source        // nil: none
 	// Pace returns the rate at which key may be made for a node, 0 for no bound;
 	// nil: none. Control fills it. It must not block.
-	Pace    func(to qsc.NodeID, p keymgmt.Protection) qsc.BitRate
+	Pace func(to qsc.NodeID, p keymgmt.Protection) qsc.BitRate
+	// Floor returns how many relays must come together, at least, to know key
+	// between this node and peer under p; nil: one. It must not block.
+	Floor   func(peer qsc.NodeID, p keymgmt.Protection) int
 	Limits  keymgmt.Limits // zero fields: DefaultLimits
 	First   int            // bytes of a pair's first segment; 0: 4 KiB
 	Segment int            // most bytes of a pool segment; 0: 64 KiB

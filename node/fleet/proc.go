@@ -113,7 +113,7 @@ func (p *proc) launch() (c *child, ready *os.File, err error) {
 	cmd := &exec.Cmd{
 		Path: p.fleet.opt.Exe, Args: []string{"qsc", "node", "--config", filepath.Join(p.dir, nodeFile), "--supervised"},
 		Stdin: stdin, Stdout: log, Stderr: log, ExtraFiles: []*os.File{tell},
-		SysProcAttr: childAttr(), WaitDelay: time.Second,
+		SysProcAttr: childAttr(), WaitDelay: time.Second, Env: p.fleet.env(),
 	}
 	if err = cmd.Start(); err != nil {
 		return nil, nil, err
