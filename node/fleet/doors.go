@@ -14,6 +14,9 @@ const (
 	storeDB = "control.db"
 )
 
+// operator is the name of the certificate that may install paths northbound.
+const operator = "operator"
+
 // controllers is how many nodes of a network run a controller: one leads, the
 // others take over.
 const controllers = 2
@@ -66,7 +69,7 @@ func (f *Fleet) fresh(id qsc.NodeID, data string, leads bool) (node.Config, erro
 		KME: node.KME{ETSI014: toPick, ETSI004: toPick, SKIP: toPick, SAEs: filepath.Join(up, SAEFile)},
 	}
 	if leads {
-		c.Control = node.Control{Listen: toPick, Cluster: toPick, ETSI015: toPick, Store: filepath.Join(up, storeDB)}
+		c.Control = node.Control{Listen: toPick, Cluster: toPick, ETSI015: toPick, Operators: []string{operator}, Store: filepath.Join(up, storeDB)}
 	}
 	return c, nil
 }

@@ -105,7 +105,7 @@ func take(net *node.Network, dir string) (abs string, unlock func() error, err e
 
 // crowd is how many nodes for each core are so many that each gets along with
 // one thread of Go code: more would wake each other up for nothing, which costs a
-// hundred idle nodes a third of their processor time and a quarter of their memory.
+// hundred idle nodes a quarter of their processor time.
 const crowd = 4
 
 // env is the environment of the nodes, nil for this process's own.

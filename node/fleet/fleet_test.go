@@ -9,12 +9,15 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/control/topology"
 	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 	"github.com/quantum-secure-cloud/qsc/node"
 )
@@ -308,5 +311,25 @@ func TestLogIsBounded(t *testing.T) {
 	l.Close()
 	if n, err := l.Write([]byte("late")); n != 4 || err != nil {
 		t.Error("a closed log is in the way")
+	}
+}
+
+// Where many nodes share a core each keeps to one thread of Go code, unless the
+// user says otherwise.
+func TestCrowd(t *testing.T) {
+	t.Setenv("GOMAXPROCS", "3") // so that it is put back
+	many := &Fleet{net: &node.Network{}}
+	for range crowd*runtime.NumCPU() + 1 {
+		many.net.Nodes = append(many.net.Nodes, topology.Node{})
+	}
+	few := &Fleet{net: &node.Network{Nodes: many.net.Nodes[1:]}}
+	if many.env() != nil {
+		t.Error("the user's own GOMAXPROCS is to stay")
+	}
+	if err := os.Unsetenv("GOMAXPROCS"); err != nil {
+		t.Fatal(err)
+	}
+	if few.env() != nil || !slices.Contains(many.env(), "GOMAXPROCS=1") {
+		t.Error("few nodes take this process's environment, many one thread each")
 	}
 }
