@@ -32,7 +32,7 @@ const hold = 4096
 // calm is the longest pause between two looks through the held blocks while none
 // of them is wanted. Pauses double up to it from a millisecond: a machine that
 // runs a hundred nodes with full rings would otherwise do little else.
-const calm = 250 * time.Millisecond
+const calm = 500 * time.Millisecond
 
 // Config describes one end.
 type Config struct {
