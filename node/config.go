@@ -42,7 +42,8 @@ import (
 //	cluster = "127.0.0.1:6222"    # where the buses of the other controllers join this one
 //	routes = ["127.0.0.1:6223"]   # and where theirs are
 //	store  = "../control.db"      # what it keeps: a file, or a postgres:// URL
-//	etsi015 = "127.0.0.1:8445"    # its northbound door
+//	etsi015 = "127.0.0.1:8445"    # its northbound door: the nodes' certificates read,
+//	operators = ["operator"]      # those with these names also install and remove paths
 type Config struct {
 	Node    qsc.NodeID `toml:"node"`
 	Network string     `toml:"network"`
@@ -78,6 +79,7 @@ type Control struct {
 	Routes      []string `toml:"routes,omitempty"`
 	Store       string   `toml:"store,omitempty"`
 	ETSI015     string   `toml:"etsi015,omitempty"`
+	Operators   []string `toml:"operators,omitempty"`
 }
 
 // maxConfig bounds a node's file in bytes.

@@ -3,10 +3,14 @@ package node
 import (
 	"context"
 	"crypto/tls"
+	"net"
+	"slices"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/control"
 	"github.com/quantum-secure-cloud/qsc/control/manage"
+	"github.com/quantum-secure-cloud/qsc/gateway/etsi015"
+	"github.com/quantum-secure-cloud/qsc/gateway/sae"
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
 	"github.com/quantum-secure-cloud/qsc/transport"
 )
@@ -83,7 +87,21 @@ func (n *Node) lead(run context.Context, cfg *tls.Config) error {
 		return err
 	}
 	n.work.Go(func() { _ = n.controller.Run(run) }) // ends with the node
-	return nil
+	if c.ETSI015 == "" {
+		return nil
+	}
+	north := etsi015.New(etsi015.Config{Network: n.net.Name, Version: Version, Allow: n.operator}, n.controller)
+	door := sae.Config{Certificate: cfg.Certificates[0], ClientCAs: cfg.ClientCAs, Logger: n.log}
+	return n.openDoor("etsi015", c.ETSI015, func(l net.Listener) (interface{ Close() error }, error) { return sae.Open(l, door, north) })
+}
+
+// operator says what a certificate may do at the northbound door: nodes read,
+// an operator also installs paths, applications come in vain.
+func (n *Node) operator(p *sae.Peer) (read, write bool) {
+	name := p.Certificate.Subject.CommonName
+	op := slices.Contains(n.cfg.Control.Operators, name)
+	_, isNode := n.net.Node(qsc.NodeID(name))
+	return op || isNode, op
 }
 
 func (n *Node) openStore() (*manage.Store, error) {

@@ -32,7 +32,11 @@ func (c *call) status() *refusal {
 	if need == 0 {
 		need = paths
 	}
-	st.Extension = appendTold(nil, &keymgmt.Keys{Class: stock.Class, Hops: stock.Hops, Paths: paths, Need: need, Disjoint: stock.Disjoint})
+	if stock.Keys > 0 {
+		st.Extension = appendTold(nil, &keymgmt.Keys{Class: stock.Class, Hops: stock.Hops, Paths: paths, Need: need, Disjoint: stock.Disjoint})
+	} else { // of key that is not there nothing is known
+		st.Extension = fmt.Appendf(nil, `{"qsc_paths":%d,"qsc_need":%d}`, paths, need)
+	}
 	c.buf = st.Append(c.buf)
 	return nil
 }
