@@ -9,6 +9,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/control"
 	"github.com/quantum-secure-cloud/qsc/control/manage"
+	"github.com/quantum-secure-cloud/qsc/gateway/enrol"
 	"github.com/quantum-secure-cloud/qsc/gateway/etsi015"
 	"github.com/quantum-secure-cloud/qsc/gateway/sae"
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
@@ -75,6 +76,7 @@ func (n *Node) lead(run context.Context, cfg *tls.Config) error {
 		return err
 	}
 	n.closer = append(n.closer, store.Close)
+	n.store = store
 	bus, err := manage.Dial(manage.BusConfig{Name: string(n.cfg.Node) + "-controller", Broker: broker, Log: n.log})
 	if err != nil {
 		return err
@@ -153,4 +155,65 @@ func (n *Node) linkStates() []transport.LinkStatus {
 		return nil
 	}
 	return n.endpoint.Status()
+}
+
+// publish brings the controllers' store up to what the file of applications says,
+// so that the northbound door shows it. The file decides; the store follows.
+func (n *Node) publish(ctx context.Context, s *enrol.Snapshot) error {
+	if n.store == nil {
+		return nil
+	}
+	known := map[qsc.AppID]bool{}
+	for _, a := range s.SAEs() {
+		known[a.ID] = true
+		if err := n.store.PutApplication(ctx, manage.Application{App: a.ID, Node: a.Node}); err != nil {
+			return err
+		}
+	}
+	old, err := n.store.Applications(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range old {
+		if known[a.App] {
+			continue
+		}
+		if err := n.store.DropApplication(ctx, a.App); err != nil && !qsc.IsKind(err, qsc.NotFound) { // the other controller was faster
+			return err
+		}
+	}
+	return n.publishPairs(ctx, s, known)
+}
+
+// publishPairs does the same for pairs. Those for whole groups of applications
+// (a star in the file) are no pairs of the model.
+func (n *Node) publishPairs(ctx context.Context, s *enrol.Snapshot, known map[qsc.AppID]bool) error {
+	wanted := map[[2]qsc.AppID]keymgmt.Policy{}
+	for _, p := range s.Pairs() {
+		if !known[p.Master] || !known[p.Slave] {
+			continue
+		}
+		wanted[[2]qsc.AppID{p.Master, p.Slave}] = p.Policy
+		if p.BothWays {
+			wanted[[2]qsc.AppID{p.Slave, p.Master}] = p.Policy
+		}
+	}
+	old, err := n.store.Pairs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range old {
+		if _, ok := wanted[[2]qsc.AppID{p.Master, p.Slave}]; ok {
+			continue
+		}
+		if err := n.store.DropPair(ctx, p.Master, p.Slave); err != nil && !qsc.IsKind(err, qsc.NotFound) {
+			return err
+		}
+	}
+	for pair, policy := range wanted {
+		if err := n.store.PutPair(ctx, manage.Pair{Master: pair[0], Slave: pair[1], Policy: policy}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

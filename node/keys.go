@@ -87,22 +87,25 @@ func (n *Node) openDirectory() error {
 	n.follow = func(ctx context.Context) {
 		t := time.NewTicker(directoryTick)
 		defer t.Stop()
-		d.Watch(ctx, t.C, n.known, func(err error) {
+		n.known(ctx, d.Snapshot())
+		d.Watch(ctx, t.C, func(s *enrol.Snapshot) { n.known(ctx, s) }, func(err error) {
 			n.log.Error("the file of applications is faulty: what was known stays in force", "file", file, "err", err)
 		})
 	}
-	n.known(d.Snapshot())
 	return nil
 }
 
 // directoryTick is how often the file of applications is looked at.
 const directoryTick = time.Second
 
-// known says which applications live nowhere.
-func (n *Node) known(s *enrol.Snapshot) {
+// known says which applications live nowhere, and tells the controller here.
+func (n *Node) known(ctx context.Context, s *enrol.Snapshot) {
 	err := s.Unknown(n.cfg.KME.SAEs, func(id qsc.NodeID) bool { _, ok := n.net.Node(id); return ok })
 	if err != nil {
 		n.log.Error("applications at unknown nodes", "err", err)
+	}
+	if err := n.publish(ctx, s); err != nil && ctx.Err() == nil {
+		n.log.Error("the northbound door does not show all applications", "err", err)
 	}
 }
 

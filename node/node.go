@@ -53,6 +53,7 @@ type Node struct {
 	agent      *manage.Agent
 	guard      *guard
 	controller *manage.Server // nil: none runs here
+	store      *manage.Store  // of the controller
 	saes       directory
 	follow     func(context.Context) // keeps saes up to date; nil: nothing to follow
 	supply     *supply.Supply
@@ -212,10 +213,13 @@ func (n *Node) openVault(ctx context.Context) error {
 	n.stop = stop
 	n.work.Go(func() { n.vault.Run(run) })
 	n.work.Go(func() { n.watchLinks(run) })
+	if err := n.openControl(run); err != nil {
+		return err
+	}
 	if n.follow != nil {
 		n.work.Go(func() { n.follow(run) })
 	}
-	return n.openControl(run)
+	return nil
 }
 
 // watchLinks has the vault look for work whenever a link has come up.
