@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 	"github.com/quantum-secure-cloud/qsc/gateway/enrol"
 	load004 "github.com/quantum-secure-cloud/qsc/gateway/etsi004/load"
 	load014 "github.com/quantum-secure-cloud/qsc/gateway/etsi014/load"
@@ -45,7 +46,7 @@ id = "b"
 ends = ["a", "b"]
 kind = "simulated"
 rate = "6 Gbit/s"
-pad = "512 MiB"
+pad = "256 MiB"
 `
 
 // Keys measures the key management layer: keys drawn at one node and fetched at
@@ -97,10 +98,15 @@ func openPair(ctx context.Context, dir string) (b *pairBench, err error) {
 	if err := b.fleet.Start(ctx); err != nil {
 		return nil, errors.Join(err, b.fleet.Close())
 	}
-	if low := b.fleet.Await(ctx, filled); len(low) > 0 {
+	if low := b.fleet.Await(ctx, stocked); len(low) > 0 {
 		return nil, qsc.E("bench", qsc.Unreachable, "", "links that did not come up with their key: %v (%v)", low, b.fleet.Close())
 	}
 	return b, nil
+}
+
+// stocked says that a link is up and its rings are nearly full.
+func stocked(l admin.Link) bool {
+	return l.Up && l.Send.Left > l.Send.Capacity*9/10 && l.Recv.Left > l.Recv.Capacity*9/10
 }
 
 // admit enrols the two applications and reads where their doors are.
@@ -247,7 +253,7 @@ func relayRows(ctx context.Context, dir string, opt KeysOptions) ([]Row, error) 
 	slices.Sort(took)
 	ms := float64(took[len(took)/2].Microseconds()) / 1e3
 	opt.Progress("relay-3hops-throughput: four nodes in a row, filling their links")
-	if r, err = measure.OpenRow(ctx, filepath.Join(dir, "three"), 4, 1<<30); err != nil {
+	if r, err = measure.OpenRow(ctx, filepath.Join(dir, "three"), 4, int64(opt.Runs)*(448<<20)); err != nil {
 		return nil, err
 	}
 	var rates, ratios []float64

@@ -2,26 +2,18 @@ package cli
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/quantum-secure-cloud/qsc"
-	"github.com/quantum-secure-cloud/qsc/app/tunnel"
 	"github.com/quantum-secure-cloud/qsc/app/tunnel/ikev2"
 	"github.com/quantum-secure-cloud/qsc/app/tunnel/vici"
 	"github.com/quantum-secure-cloud/qsc/app/tunnel/wireguard"
-	"github.com/quantum-secure-cloud/qsc/cmd/qsc/internal/show"
-	"github.com/quantum-secure-cloud/qsc/gateway/enrol"
-	"github.com/quantum-secure-cloud/qsc/gateway/etsi004"
-	"github.com/quantum-secure-cloud/qsc/gateway/etsi014"
 )
 
 // pskOptions are what both kinds of encryptor need.
@@ -35,11 +27,18 @@ type pskOptions struct {
 }
 
 const pskLong = `
+
 Run it at both ends of the tunnel, as the two applications (SAEs) that share key: one end
 leads (--lead ADDRESS of the other end), the other follows (--listen ADDRESS).
 The leader draws a key from its node by ETSI 014 and tells the follower its identifier over
 mutual TLS with the SAEs' own certificates; both change keys in step, over and over, and go
-back to the old one together when something fails.`
+back to the old one together when something fails. The tunnel then goes on under the old key
+and the leader tries again, after a second at first, later after --every.
+
+Either process may be started first, and be started again at any time. Ctrl-C ends a
+rotation that is under way and leaves its key in place. With --json each event is an object
+on a line of its own: {"event": "leading", "following", "rotated" or "failed", ...}.
+qsc sae snippet CLIENT SAE PEER prints the whole command for an application.`
 
 // pskCmd is qsc psk.
 func (a *app) pskCmd() *cobra.Command {
@@ -48,11 +47,11 @@ func (a *app) pskCmd() *cobra.Command {
 
 func (o *pskOptions) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.kme, "kme", "", "this end's KME: https://host:port (ETSI 014)")
+	f.StringVar(&o.kme, "kme", "", "this end's KME: https://host:port (ETSI 014); qsc sae add prints it")
 	f.StringVar(&o.sae, "sae", "", "this SAE's ID; checked against the certificate")
 	f.StringVar(&o.peer, "peer-sae", "", "the SAE at the other end")
 	f.StringVar(&o.cert, "cert", "", "this SAE's certificate")
-	f.StringVar(&o.key, "key", "", "its key")
+	f.StringVar(&o.key, "key", "", "the private key of that certificate")
 	f.StringVar(&o.ca, "ca", "", "the CA's certificate")
 	f.StringVar(&o.lead, "lead", "", "lead: host:port of the other end")
 	f.StringVar(&o.follow, "listen", "", "follow: host:port to listen on for the leader")
@@ -60,11 +59,29 @@ func (o *pskOptions) add(c *cobra.Command) {
 	f.StringVar(&o.state, "state", "", "a file that remembers the identifier of the last key, never the key")
 	f.StringVar(&o.name, "tunnel", "tunnel", "a name for the tunnel, the same at both ends")
 	f.BoolVar(&o.once, "once", false, "rotate once and end (the leader)")
+}
+
+// check finds what is missing or does not go together. kind is the snippet that
+// has it all.
+func (o *pskOptions) check(c *cobra.Command, kind string) error {
+	var missing []string
 	for _, n := range []string{"kme", "peer-sae", "cert", "key", "ca"} {
-		_ = c.MarkFlagRequired(n) // the flags are there
+		if !c.Flags().Changed(n) {
+			missing = append(missing, "--"+n)
+		}
 	}
-	c.MarkFlagsOneRequired("lead", "listen")
-	c.MarkFlagsMutuallyExclusive("lead", "listen")
+	leads, follows := c.Flags().Changed("lead"), c.Flags().Changed("listen")
+	switch {
+	case len(missing) > 0:
+		return usage{fmt.Errorf("%s not given: qsc sae snippet %s SAE PEER prints the whole command of an application", strings.Join(missing, ", "), kind)}
+	case leads == follows:
+		return usage{errors.New("one end of the tunnel leads and the other follows: give either --lead HOST:PORT of the other end, or --listen HOST:PORT")}
+	case follows && (c.Flags().Changed("once") || c.Flags().Changed("every")):
+		return usage{errors.New("the leader decides when to rotate: --once and --every go with --lead")}
+	case o.every <= 0:
+		return usage{fmt.Errorf("--every %v: give the time between two rotations, such as 2m", o.every)}
+	}
+	return nil
 }
 
 func (a *app) pskWireGuard() *cobra.Command {
@@ -75,17 +92,22 @@ func (a *app) pskWireGuard() *cobra.Command {
 		Long: "Wireguard rotates a peer's pre-shared key through the userspace control protocol\n" +
 			"(wireguard-go and its kin). A session that runs goes on; the new key takes part from the\n" +
 			"next handshake, within about two minutes of traffic." + pskLong,
-		Example: "  qsc psk wireguard --interface wg0 --peer BASE64 --kme https://127.0.0.1:8443 --peer-sae bob \\\n" +
-			"      --cert alice.pem --key alice.key --ca ca.pem --lead 192.0.2.2:7000",
+		Example: "  qsc psk wireguard --interface wg0 --peer-sae bob --kme https://192.0.2.1:8443 \\\n" +
+			"      --cert alice.pem --key alice.key --ca ca.pem --lead 192.0.2.2:7910\n" +
+			"  qsc psk wireguard --interface wg0 --peer-sae alice --kme https://192.0.2.2:8443 \\\n" +
+			"      --cert bob.pem --key bob.key --ca ca.pem --listen :7910",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			id, err := wireguard.ParsePeerID(key)
-			if err != nil {
-				return usage{fmt.Errorf("--peer: %w", err)}
+			if err := o.check(c, "wireguard"); err != nil {
+				return err
 			}
 			d := wireguard.Named(device)
 			if socket != "" {
 				d = wireguard.Device{Socket: socket}
+			}
+			id, err := onePeer(c.Context(), d, key)
+			if err != nil {
+				return err
 			}
 			return a.psk(c.Context(), o, &wireguard.End{Device: d, Peer: id})
 		},
@@ -94,32 +116,66 @@ func (a *app) pskWireGuard() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&device, "interface", "wg0", "the WireGuard interface")
 	f.StringVar(&socket, "socket", "", "its control socket (default: "+wireguard.SocketDir+"/INTERFACE.sock)")
-	f.StringVar(&key, "peer", "", "the peer's public key, as wg prints it")
-	_ = c.MarkFlagRequired("peer")
+	f.StringVar(&key, "peer", "", "the peer's public key, as wg prints it (default: the interface's only peer)")
 	return c
+}
+
+// onePeer reads the name of a peer; without one it is the device's only one.
+func onePeer(ctx context.Context, d wireguard.Device, name string) (wireguard.PeerID, error) {
+	if name != "" {
+		id, err := wireguard.ParsePeerID(name)
+		if err != nil {
+			return id, usage{fmt.Errorf("--peer: %w", err)}
+		}
+		return id, nil
+	}
+	peers, err := d.Peers(ctx)
+	if err != nil {
+		return wireguard.PeerID{}, err
+	}
+	var names []string
+	for _, p := range peers {
+		p.PSK.Zeroise()
+		names = append(names, p.ID.String())
+	}
+	switch len(peers) {
+	case 1:
+		return peers[0].ID, nil
+	case 0:
+		return wireguard.PeerID{}, qsc.E("", qsc.NotFound, "", "the interface has no peer yet: add it with wg set, then rotate its key")
+	}
+	return wireguard.PeerID{}, usage{fmt.Errorf("the interface has %d peers: say which with --peer: %s", len(names), strings.Join(names[:min(len(names), 8)], ", "))}
 }
 
 func (a *app) pskIKEv2() *cobra.Command {
 	var o pskOptions
 	var socket, conf, conn, child string
 	var userspace bool
+	var linger time.Duration
 	c := &cobra.Command{
 		Use: "ikev2", Short: "rotate the post-quantum pre-shared key (RFC 8784) of a strongSwan connection",
 		Long: "Ikev2 loads each key into charon over its vici socket as a PPK under the key's identifier,\n" +
 			"makes a new IKE SA with it beside the old one, and closes the old one when traffic has\n" +
 			"moved. The leader is the end that makes IKE SAs." + pskLong,
+		Example: "  qsc psk ikev2 --conn sites --peer-sae bob --kme https://192.0.2.1:8443 \\\n" +
+			"      --cert alice.pem --key alice.key --ca ca.pem --lead 192.0.2.2:7910\n" +
+			"  qsc psk ikev2 --conn sites --peer-sae alice --kme https://192.0.2.2:8443 \\\n" +
+			"      --cert bob.pem --key bob.key --ca ca.pem --listen :7910",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.check(c, "strongswan"); err != nil {
+				return err
+			}
 			text, err := os.ReadFile(conf)
 			if err != nil {
-				return qsc.E("", qsc.NotFound, "", "the connection's description: %w", err)
+				return qsc.E("", qsc.KindOf(err), "", "the connection's description: name its file with --conf: %w", err)
 			}
 			k, err := ikev2.ParseConn(text, conn, child)
 			if err != nil {
 				return err
 			}
 			if o.lead != "" {
-				return a.psk(c.Context(), o, &ikev2.Initiator{Socket: socket, Conn: k})
+				return a.psk(c.Context(), o, &ikev2.Initiator{Socket: socket, Conn: k, Linger: linger})
 			}
 			return a.psk(c.Context(), o, &ikev2.Responder{Socket: socket, Conn: k, Userspace: userspace})
 		},
@@ -130,99 +186,8 @@ func (a *app) pskIKEv2() *cobra.Command {
 	f.StringVar(&conf, "conf", "/etc/swanctl/swanctl.conf", "the file that describes the connection")
 	f.StringVar(&conn, "conn", "", "the connection's name in it")
 	f.StringVar(&child, "child", "", "the child whose traffic the tunnel carries (default: its only one)")
-	f.BoolVar(&userspace, "userspace", false, "charon encrypts itself (plugin kernel-libipsec)")
+	f.BoolVar(&userspace, "userspace", false, "charon encrypts itself (plugin kernel-libipsec); the follower needs to know")
+	f.DurationVar(&linger, "linger", ikev2.DefaultLinger, "how long the old IKE SA stays for packets under way (the leader's)")
 	_ = c.MarkFlagRequired("conn")
 	return c
-}
-
-// psk runs one end until ctx ends.
-func (a *app) psk(ctx context.Context, o pskOptions, end tunnel.End) error {
-	conf, err := enrol.LoadTLS(o.cert, o.key, o.ca)
-	if err != nil {
-		return err
-	}
-	if o.sae != "" && !names(conf, o.sae) {
-		return qsc.E("", qsc.Invalid, "", "the certificate %s is not that of the SAE %s", o.cert, quoteArg(o.sae))
-	}
-	client, err := etsi014.NewClient(etsi014.ClientConfig{URL: o.kme, TLS: conf})
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	keys := kmeKeys{client, o.peer}
-	state := tunnel.State{Path: o.state}
-	if o.follow != "" {
-		return a.pskFollow(ctx, o, conf, &tunnel.Follower{Tunnel: o.name, Keys: keys, End: end, State: state, Report: a.rotated})
-	}
-	l := &tunnel.Leader{Tunnel: o.name, Keys: keys, End: end, State: state, Dial: tunnel.Dialer(o.lead, conf, qsc.AppID(o.peer)), Report: a.rotated}
-	if o.once {
-		return l.Rotate(ctx)
-	}
-	a.tell("leading %s every %s; Ctrl-C ends, and leaves the last key in place", o.name, show.Duration(o.every))
-	return l.Run(ctx, o.every)
-}
-
-// names reports whether a certificate is of an SAE.
-func names(conf *tls.Config, id string) bool {
-	cert, err := x509.ParseCertificate(conf.Certificates[0].Certificate[0])
-	return err == nil && slices.Contains(etsi004.CertNames(cert), qsc.AppID(id))
-}
-
-func (a *app) pskFollow(ctx context.Context, o pskOptions, conf *tls.Config, f *tunnel.Follower) error {
-	ln, err := net.Listen("tcp", o.follow)
-	if err != nil {
-		return qsc.E("", qsc.Busy, "", "cannot listen on %s: %w", o.follow, err)
-	}
-	a.tell("following %s on %s; Ctrl-C ends, and leaves the last key in place", o.name, ln.Addr())
-	return f.Serve(ctx, tunnel.Listen(ln, conf, qsc.AppID(o.peer)))
-}
-
-// rotated tells of a rotation that ended or failed.
-func (a *app) rotated(e tunnel.Event) {
-	switch {
-	case e.Err != nil:
-		fmt.Fprintf(a.err, "qsc: %s failed for key %s: %v\n", e.Step, e.ID, e.Err)
-	case e.Step == "settle" && a.json:
-		_ = a.answer(map[string]any{"key_id": e.ID.String(), "seconds": e.Took.Seconds()})
-	case e.Step == "settle":
-		a.tell("%s  key %s is in use", time.Now().Format(time.TimeOnly), e.ID)
-	}
-}
-
-// kmeKeys is an SAE's KME as the source of a tunnel's keys.
-type kmeKeys struct {
-	client *etsi014.Client
-	peer   string
-}
-
-const pskBits = tunnel.KeySize * 8
-
-// Next implements tunnel.MasterSource.
-func (k kmeKeys) Next(ctx context.Context) (qsc.KeyID, qsc.Secret, error) {
-	c, err := k.client.EncKeys(ctx, k.peer, etsi014.KeyRequest{Number: 1, Size: pskBits})
-	if err != nil {
-		return qsc.KeyID{}, qsc.Secret{}, err
-	}
-	key, err := only(c)
-	if err != nil {
-		return qsc.KeyID{}, qsc.Secret{}, err
-	}
-	return c.IDs[0], key, nil
-}
-
-// ByID implements tunnel.SlaveSource.
-func (k kmeKeys) ByID(ctx context.Context, id qsc.KeyID) (qsc.Secret, error) {
-	c, err := k.client.DecKeys(ctx, k.peer, id)
-	if err != nil {
-		return qsc.Secret{}, err
-	}
-	return only(c)
-}
-
-func only(c *etsi014.Container) (qsc.Secret, error) {
-	if len(c.IDs) == 1 && c.Size == tunnel.KeySize {
-		return c.Bytes, nil
-	}
-	c.Bytes.Zeroise()
-	return qsc.Secret{}, errors.New("the KME answers with another number or size of keys than was asked for")
 }

@@ -291,7 +291,7 @@ func (a *app) snippet(kind, id, peer, remote string) error {
 		return qsc.E("", qsc.NotFound, "", "the CA has made no certificate for %s: qsc ca sae %s", quoteArg(id), id)
 	}
 	text, err := enrol.Snippet(kind, enrol.Client{
-		SAE: qsc.AppID(id), Peer: qsc.AppID(peer), KME: k.ETSI014, SKIP: k.SKIP, Remote: remote,
+		SAE: qsc.AppID(id), Peer: qsc.AppID(peer), KME: k.ETSI014, SKIP: k.SKIP, Remote: remote, Follows: follows(d.Snapshot(), id, peer),
 		CAFile: ca.CertFile(), CertFile: filepath.Join(p.dir, "sae", id+".pem"), KeyFile: filepath.Join(p.dir, "sae", id+".key"),
 	})
 	if err != nil {
@@ -299,6 +299,17 @@ func (a *app) snippet(kind, id, peer, remote string) error {
 	}
 	_, err = fmt.Fprint(a.out, text)
 	return err
+}
+
+// follows reports whether of two applications the first is entered as the other's
+// slave, and not as its master: one of them has to lead.
+func follows(s *enrol.Snapshot, id, peer string) bool {
+	entered := func(master, slave string) bool {
+		return slices.ContainsFunc(s.Pairs(), func(q enrol.Pair) bool {
+			return q.Master == qsc.AppID(master) && q.Slave == qsc.AppID(slave)
+		})
+	}
+	return entered(peer, id) && !entered(id, peer)
 }
 
 func (p *place) saes() string { return filepath.Join(p.dir, fleet.SAEFile) }
