@@ -10,7 +10,6 @@ type event struct {
 	seq  uint64
 	kind kind
 	who  int32 // node, link, pair, flow or round
-	arg  int32
 }
 
 type kind uint8

@@ -22,7 +22,7 @@ func TestRow(t *testing.T) {
 }
 
 func TestRoutes(t *testing.T) {
-	r, err := MeasureRoutes()
+	r, err := Routes()
 	if err != nil || r.Demands != 10_000 || r.Changed == 0 || r.Full <= 0 || r.Cut <= 0 {
 		t.Errorf("%+v, %v", r, err)
 	}

@@ -16,24 +16,24 @@ import (
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
 )
 
-// Routes is how long the controller computes.
-type Routes struct {
+// Computed is how long the controller computes.
+type Computed struct {
 	Demands int
 	Full    time.Duration // all routes of the network
 	Cut     time.Duration // what changes when the busiest link is cut
 	Changed int           // demands that were given other paths
 }
 
-// MeasureRoutes computes the routes of ten thousand applications on a network of
+// Routes computes the routes of ten thousand applications on a network of
 // a thousand nodes.
-func MeasureRoutes() (Routes, error) {
+func Routes() (Computed, error) {
 	net, err := topology.Load("backbone-1000")
 	if err != nil {
-		return Routes{}, err
+		return Computed{}, err
 	}
 	apps, pairs, err := net.Applications(topology.ApplicationConfig{Count: 10_000, Seed: 1})
 	if err != nil {
-		return Routes{}, err
+		return Computed{}, err
 	}
 	var all []route.Demand
 	for _, p := range pairs {
@@ -43,18 +43,18 @@ func MeasureRoutes() (Routes, error) {
 	start := time.Now()
 	plan, err := g.Compute(all)
 	if err != nil {
-		return Routes{}, err
+		return Computed{}, err
 	}
-	r := Routes{Demands: len(all), Full: time.Since(start)}
+	r := Computed{Demands: len(all), Full: time.Since(start)}
 	id := g.Link(busiest(g, plan))
 	st, err := g.State(id)
 	if err != nil {
-		return Routes{}, err
+		return Computed{}, err
 	}
 	st.Up = false
 	start = time.Now()
 	if _, err := g.SetLink(id, st); err != nil {
-		return Routes{}, err
+		return Computed{}, err
 	}
 	r.Changed = len(plan.Update())
 	r.Cut = time.Since(start)

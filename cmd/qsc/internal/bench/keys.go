@@ -280,7 +280,7 @@ func routeRows(ctx context.Context, dir string, opt KeysOptions) ([]Row, error) 
 	var full, cut, re []float64
 	demands := 0
 	for range max(3, opt.Runs) {
-		r, err := measure.MeasureRoutes()
+		r, err := measure.Routes()
 		if err != nil {
 			return nil, err
 		}
