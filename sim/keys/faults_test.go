@@ -77,6 +77,7 @@ func (w *world) strike(f fault) {
 	w.slain(f.node)
 	w.kill(f.node)
 	w.slain(f.node)
+	w.died(1)
 	if f.kind == "stillborn" {
 		var wg sync.WaitGroup
 		wg.Go(func() { _ = w.start(f.node) }) // it may be ready before it is killed, or not
@@ -85,11 +86,18 @@ func (w *world) strike(f fault) {
 		wg.Wait()
 		w.kill(f.node)
 		w.slain(f.node)
+		w.died(1)
 	}
 	if f.soon {
 		_ = w.start(f.node) // two faults may meet at one node; revive looks after it
 		w.slain(f.node)
 	}
+}
+
+func (w *world) died(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deaths += n
 }
 
 // slain counts around every kill: whoever finds the same count before and after

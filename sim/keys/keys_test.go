@@ -14,6 +14,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/internal/etsi014"
+	"github.com/quantum-secure-cloud/qsc/keymgmt"
 )
 
 func seed(t testing.TB) uint64 {
@@ -42,6 +43,7 @@ type world struct {
 	kills     map[qsc.NodeID]int64
 	active    int // faults at work
 	struck    int
+	deaths    int
 	lastFault time.Time
 	recovered []time.Duration // after each round: until every flow had key again
 }
@@ -88,7 +90,7 @@ func newWorld(t *testing.T, seed uint64, perFlow int) *world {
 func TestNoKeyTwice(t *testing.T) {
 	total, quota := int64(100_000), 6
 	if long() {
-		total, quota = 10_000_000, 40
+		total, quota = 10_000_000, 100
 	}
 	w := newWorld(t, seed(t), 2)
 	w.recovery(-1)
@@ -253,25 +255,28 @@ func (w *world) finish() {
 
 // report logs the figures of the run.
 func (w *world) report(took time.Duration) {
-	var used, burnt, expired, linkUsed, linkBurnt int64
+	var keys, pads keymgmt.Account
 	for _, id := range nodes {
 		s := w.status(id)
-		used, burnt, expired = used+s.Keys.Used, burnt+s.Keys.Burnt, expired+s.Keys.Expired
+		sum(&keys, keymgmt.Account{Produced: s.Keys.Produced, Used: s.Keys.Used, Burnt: s.Keys.Burnt, Left: s.Keys.Left})
 		for _, l := range s.Links {
-			linkUsed += l.Send.Used + l.Recv.Used
-			linkBurnt += l.Send.Burnt + l.Recv.Burnt
+			sum(&pads, l.Send)
+			sum(&pads, l.Recv)
 		}
-	}
-	kills := int64(0)
-	for _, n := range w.kills {
-		kills += n
 	}
 	slices.Sort(w.recovered)
 	n := len(w.recovered)
-	w.t.Logf("%v in %v; %d faults, %d turns of life and death", w.oracle.totals(), took.Round(time.Millisecond), w.struck, kills)
-	w.t.Logf("end-to-end key at both ends: %d bytes used, %d burnt (%.3f %%), %d expired", used, burnt, percent(burnt, used), expired)
-	w.t.Logf("pads of links at both ends: %d bytes used, %d burnt (%.3f %%); %s", linkUsed, linkBurnt, percent(linkBurnt, linkUsed), w.pads.Counts())
+	w.t.Logf("%v in %v; %d faults, %d kills", w.oracle.totals(), took.Round(time.Millisecond), w.struck, w.deaths)
+	w.t.Logf("end-to-end key, both ends: %s", w.burnt(keys))
+	w.t.Logf("pads of links, both ends: %s; %s", w.burnt(pads), w.pads.Counts())
 	w.t.Logf("key for every flow after a round: median %v, longest %v", w.recovered[n/2].Round(time.Millisecond), w.recovered[n-1].Round(time.Millisecond))
 }
 
-func percent(part, whole int64) float64 { return 100 * float64(part) / float64(max(1, part+whole)) }
+func sum(to *keymgmt.Account, a keymgmt.Account) {
+	to.Produced, to.Used, to.Burnt, to.Left = to.Produced+a.Produced, to.Used+a.Used, to.Burnt+a.Burnt, to.Left+a.Left
+}
+
+func (w *world) burnt(a keymgmt.Account) string {
+	return fmt.Sprintf("%d bytes made, %d used, %d left, %d burnt: %.3f %% of what was spent, %d a kill", a.Produced, a.Used, a.Left, a.Burnt,
+		100*float64(a.Burnt)/float64(max(1, a.Burnt+a.Used)), a.Burnt/int64(max(1, w.deaths)))
+}

@@ -183,10 +183,7 @@ func (k *worker) fetchPart(ctx context.Context, b batch, i int, ids []qsc.KeyID)
 		return c, err
 	})
 	if qsc.IsKind(err, qsc.NotFound) {
-		if !lost && b.kills == k.kills() {
-			k.w.oracle.fail("slave %d of %v was refused %d keys that nobody fetched, and no node was killed", i, k.f, len(ids))
-		}
-		k.w.oracle.add(&k.w.oracle.count.stranded, len(ids))
+		k.gone(b, i, len(ids), lost)
 		return nil
 	}
 	if err != nil {
@@ -201,6 +198,19 @@ func (k *worker) fetchPart(ctx context.Context, b batch, i int, ids []qsc.KeyID)
 		k.guess(ctx, i, ids)
 	}
 	return nil
+}
+
+// gone judges that a slave was refused keys which its master has.
+func (k *worker) gone(b batch, i, n int, lost bool) {
+	o := k.w.oracle
+	switch {
+	case lost:
+		o.add(&o.count.unheard, n)
+	case b.kills == k.kills():
+		o.fail("slave %d of %v was refused %d keys that nobody fetched, and no node was killed", i, k.f, n)
+	default:
+		o.add(&o.count.stranded, n)
+	}
 }
 
 // fetchAgain replays a request that was answered.

@@ -27,7 +27,8 @@ type totals struct {
 	issued   int64 // that a master has got
 	lost     int64 // issued in an answer that the master did not get, but the harness saw
 	fetched  int64 // by a slave, each slave of a multicast by itself
-	stranded int64 // of those issued: refused to their slave after a kill, or fetched in an answer that was lost
+	unheard  int64 // of those issued: refused to their slave, which may have lost an answer with them
+	stranded int64 // of those issued: refused to their slave after a kill, though it never asked before
 	again    int64 // given again within the retry window
 	refused  int64 // asked for by somebody else, again or by guess, and refused
 }
@@ -199,6 +200,6 @@ func (o *oracle) fetched(flow, slave int, k *etsi014.Container, again bool) {
 }
 
 func (t totals) String() string {
-	return fmt.Sprintf("%d keys issued, %d more in lost answers, %d fetched, %d stranded, %d given again in their window, %d refused to others or the second time",
-		t.issued, t.lost, t.fetched, t.stranded, t.again, t.refused)
+	return fmt.Sprintf("%d keys issued, %d more in lost answers, %d fetched, %d gone with lost answers, %d stranded, %d given again in their window, %d requests by others, by guess or the second time refused",
+		t.issued, t.lost, t.fetched, t.unheard, t.stranded, t.again, t.refused)
 }
