@@ -27,7 +27,7 @@ func (p *control) ask(ctx context.Context, r request) (a answer, err error) {
 	defer stop()
 	text, err := json.Marshal(r)
 	if err != nil {
-		return a, qsc.E("tunnel.ask", qsc.Invalid, "", "%w", err)
+		return a, qsc.E("tunnel.Ask", qsc.Invalid, "", "%w", err)
 	}
 	if _, err := p.c.Write(append(text, '\n')); err != nil {
 		return a, gone(ctx, err)
@@ -44,9 +44,9 @@ func gone(ctx context.Context, err error) error {
 		return err
 	}
 	if ctx.Err() != nil {
-		return qsc.E("tunnel.ask", qsc.Timeout, "", "the other end did not answer in time")
+		return qsc.E("tunnel.Ask", qsc.Timeout, "", "the other end did not answer in time")
 	}
-	return qsc.E("tunnel.ask", qsc.Unreachable, "", "the control connection broke: %w", err)
+	return qsc.E("tunnel.Ask", qsc.Unreachable, "", "the control connection broke: %w", err)
 }
 
 // Dialer returns Leader.Dial: TLS 1.3 to addr with conf's certificate, to a peer
@@ -89,7 +89,7 @@ func Listen(ln net.Listener, conf *tls.Config, peer qsc.AppID) net.Listener {
 func verifier(roots *x509.CertPool, usage x509.ExtKeyUsage, peer qsc.AppID) func(tls.ConnectionState) error {
 	return func(s tls.ConnectionState) error {
 		if len(s.PeerCertificates) == 0 {
-			return qsc.E("tunnel.verify", qsc.Denied, "", "the other end shows no certificate")
+			return qsc.E("tunnel.Verify", qsc.Denied, "", "the other end shows no certificate")
 		}
 		leaf, between := s.PeerCertificates[0], x509.NewCertPool()
 		for _, c := range s.PeerCertificates[1:] {
@@ -97,13 +97,13 @@ func verifier(roots *x509.CertPool, usage x509.ExtKeyUsage, peer qsc.AppID) func
 		}
 		opts := x509.VerifyOptions{Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{usage}}
 		if roots == nil {
-			return qsc.E("tunnel.verify", qsc.Denied, "", "no CA is configured to check the other end's certificate with")
+			return qsc.E("tunnel.Verify", qsc.Denied, "", "no CA is configured to check the other end's certificate with")
 		}
 		if _, err := leaf.Verify(opts); err != nil {
-			return qsc.E("tunnel.verify", qsc.Denied, "", "the other end's certificate is not good: %w", err)
+			return qsc.E("tunnel.Verify", qsc.Denied, "", "the other end's certificate is not good: %w", err)
 		}
 		if !names(leaf, peer) {
-			return qsc.E("tunnel.verify", qsc.Denied, "", "the other end is %q, not %q", leaf.Subject.CommonName, peer)
+			return qsc.E("tunnel.Verify", qsc.Denied, "", "the other end is %q, not %q", leaf.Subject.CommonName, peer)
 		}
 		return nil
 	}

@@ -167,7 +167,7 @@ func (f *Follower) prepare(ctx context.Context, id, undo qsc.KeyID) error {
 	if secret.Len() != KeySize {
 		n := secret.Len()
 		secret.Zeroise()
-		return qsc.E("tunnel.prepare", qsc.Invalid, "", "the node gave a key of %d bytes, not %d: ask for keys of 256 bits", n, KeySize)
+		return qsc.E("tunnel.Prepare", qsc.Invalid, "", "the node gave a key of %d bytes, not %d: ask for keys of 256 bits", n, KeySize)
 	}
 	f.staged, f.switched = id, false
 	if err := f.End.Stage(ctx, Key{ID: id, Secret: secret}); err != nil {
@@ -195,7 +195,7 @@ func (f *Follower) settle(ctx context.Context, id qsc.KeyID) error {
 		return err
 	}
 	if !f.switched {
-		return qsc.E("tunnel.settle", qsc.Conflict, "", "key %s is not in use here yet", id)
+		return qsc.E("tunnel.Settle", qsc.Conflict, "", "key %s is not in use here yet", id)
 	}
 	if err := f.End.Settle(ctx, id); err != nil {
 		return err
@@ -207,7 +207,7 @@ func (f *Follower) settle(ctx context.Context, id qsc.KeyID) error {
 func (f *Follower) revert(ctx context.Context, id qsc.KeyID) error {
 	if f.staged != id || id == (qsc.KeyID{}) {
 		if f.last == id && id != (qsc.KeyID{}) {
-			return qsc.E("tunnel.revert", qsc.Conflict, "", "key %s is settled and its predecessor forgotten", id)
+			return qsc.E("tunnel.Revert", qsc.Conflict, "", "key %s is settled and its predecessor forgotten", id)
 		}
 		return nil
 	}

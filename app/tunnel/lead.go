@@ -19,6 +19,7 @@ type Event struct {
 // Times of the leader that no caller has needed to change.
 const (
 	stepTime  = 15 * time.Second       // for one step and its answer
+	endTime   = 30 * time.Second       // for a commit, once begun, whose caller has gone
 	tries     = 4                      // of a step whose answer stays away
 	firstWait = 250 * time.Millisecond // between these, doubling
 )
@@ -38,7 +39,7 @@ type Leader struct {
 }
 
 // Run rotates at once and then every interval until ctx ends; it returns nil
-// then. After a failure it tries again sooner: after a second, two, four and so
+// then, after a rotation that has come to its commit has ended. After a failure it tries again sooner: after a second, two, four and so
 // on, at most interval.
 func (l *Leader) Run(ctx context.Context, interval time.Duration) error {
 	defer l.hangUp()
@@ -99,8 +100,11 @@ func (l *Leader) rotate(ctx context.Context) (id qsc.KeyID, step string, err err
 }
 
 // commit takes two staged ends to the new key: the follower first, so that the
-// leader, which knows both outcomes, decides.
+// leader, which knows both outcomes, decides. It is not broken off by a caller
+// who leaves: that would leave open what takes moments to end.
 func (l *Leader) commit(ctx context.Context, id qsc.KeyID) (qsc.KeyID, string, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+	defer cancel()
 	if err := l.ask(ctx, opSwitch, id); err != nil {
 		l.giveUp(ctx, id, true)
 		return id, opSwitch, err
@@ -145,7 +149,7 @@ func (l *Leader) ask(ctx context.Context, op string, id qsc.KeyID) error {
 		}
 		select {
 		case <-ctx.Done():
-			return qsc.E("tunnel."+op, qsc.Timeout, "", "stopped while the other end did not answer: %w", err)
+			return qsc.E("tunnel.Ask", qsc.Timeout, "", "stopped while the other end did not answer: %w", err)
 		case <-time.After(wait):
 			wait *= 2
 		}
@@ -177,7 +181,7 @@ func (l *Leader) askOnce(ctx context.Context, op string, id qsc.KeyID) error {
 		l.hangUp()
 		return err
 	}
-	return a.err(op)
+	return a.err()
 }
 
 func (l *Leader) hangUp() {

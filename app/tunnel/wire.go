@@ -44,11 +44,11 @@ type answer struct {
 }
 
 // err returns the failure that an answer tells of.
-func (a answer) err(op string) error {
+func (a answer) err() error {
 	if a.Error == "" {
 		return nil
 	}
-	return qsc.E("tunnel."+op, a.Kind, "", "the other end says: %s", a.Error)
+	return qsc.E("tunnel.Ask", a.Kind, "", "the other end says: %s", a.Error)
 }
 
 // readLine returns the next line without its end. A longer line than maxLine is
@@ -57,7 +57,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
-		return nil, qsc.E("tunnel.readLine", qsc.Invalid, "", "a line of more than %d bytes on the control connection", maxLine)
+		return nil, qsc.E("tunnel.ReadLine", qsc.Invalid, "", "a line of more than %d bytes on the control connection", maxLine)
 	case err != nil && errors.Is(err, io.EOF) && len(line) > 0:
 		return nil, io.ErrUnexpectedEOF
 	case err != nil:
@@ -71,10 +71,10 @@ func strict(line []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return qsc.E("tunnel.decode", qsc.Invalid, "", "the control connection carries no message of ours: %w", err)
+		return qsc.E("tunnel.Decode", qsc.Invalid, "", "the control connection carries no message of ours: %w", err)
 	}
 	if d.More() {
-		return qsc.E("tunnel.decode", qsc.Invalid, "", "more than one message on a line")
+		return qsc.E("tunnel.Decode", qsc.Invalid, "", "more than one message on a line")
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func decodeRequest(line []byte) (r request, id, undo qsc.KeyID, err error) {
 		return r, id, undo, err
 	}
 	if len(r.Tunnel) > maxName {
-		return r, id, undo, qsc.E("tunnel.decode", qsc.Invalid, "", "a tunnel's name of %d bytes; %d is the most", len(r.Tunnel), maxName)
+		return r, id, undo, qsc.E("tunnel.Decode", qsc.Invalid, "", "a tunnel's name of %d bytes; %d is the most", len(r.Tunnel), maxName)
 	}
 	if r.Op != opHello || r.ID != "" {
 		if id, err = ParseKeyID(r.ID); err != nil {

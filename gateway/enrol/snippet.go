@@ -28,6 +28,7 @@ type Client struct {
 	CertFile string
 	KeyFile  string
 	Remote   string // address of the other encryptor; "": a placeholder
+	Follows  bool   // the peer leads: draws the keys and says when to change
 }
 
 // MaxFortiGateCertificates is how many certificates `config vpn qkd` takes.

@@ -1,10 +1,7 @@
 package ikev2
 
 import (
-	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -13,119 +10,25 @@ import (
 	"github.com/quantum-secure-cloud/qsc/app/tunnel/vici"
 )
 
-// settings run a charon of its own beside any that the machine has: another
-// socket, no system configuration, encryption in the process itself over a TUN
-// device (this kernel may have no ESP).
-const settings = `charon-systemd {
-  load = random nonce openssl pem pkcs1 pubkey x509 hmac kdf sha1 sha2 aes gcm curve25519 vici kernel-libipsec kernel-netlink socket-default
-  plugins {
-    vici { socket = unix://%s }
-    kernel-netlink { fwmark = !0x42 }
-    socket-default { fwmark = 0x42 }
-  }
-  filelog { log { path = %s
-    default = 1
-    time_format = %%H:%%M:%%S
-    time_add_ms = yes
-  } }
-}
-`
-
-// swanctl is the connection as a person writes it; the PPK's name is not in it.
-const swanctl = `# two sites
-connections {
-  sites {
-    local_addrs  = 10.99.0.%[1]d
-    remote_addrs = 10.99.0.%[2]d
-    proposals    = aes256gcm16-prfsha256-ecp256
-    local  { auth = psk
-      id = host%[1]d@example.org }
-    remote { auth = psk
-      id = host%[2]d@example.org }
-    children {
-      net {
-        local_ts  = 10.91.%[1]d.1/32
-        remote_ts = 10.91.%[2]d.1/32
-        esp_proposals = aes256gcm16
-      }
-    }
-  }
-}
-`
-
 // linger is short, as the cable is; a busy machine holds a packet up for some
 // ten milliseconds.
 const linger = 250 * time.Millisecond
 
 // realPair runs two charons in two namespaces: networks 10.91.1.1 and 10.91.2.1
 // are to be joined.
-func realPair(t *testing.T) (p *tunneltest.Pair, sockets [2]string, conns [2]*Conn) {
+func realPair(t *testing.T) (p *tunneltest.StrongSwan, sockets [2]string, conns [2]*Conn) {
 	t.Helper()
-	tunneltest.Need(t, "charon-systemd")
-	for _, plugin := range []string{"kernel-libipsec", "openssl"} {
-		if found, _ := filepath.Glob("/usr/lib/ipsec/plugins/libstrongswan-" + plugin + ".so"); len(found) == 0 {
-			t.Skipf("needs strongSwan's plugin %s (Debian: libcharon-extra-plugins libstrongswan-standard-plugins)", plugin)
-		}
-	}
-	p = tunneltest.NewPair(t)
-	dir := t.TempDir()
-	for i := range sockets {
-		sockets[i] = filepath.Join(dir, fmt.Sprintf("%d.vici", i))
-		conf, log := filepath.Join(dir, fmt.Sprintf("%d.conf", i)), filepath.Join(dir, fmt.Sprintf("%d.log", i))
-		if err := os.WriteFile(conf, fmt.Appendf(nil, settings, sockets[i], log), 0o600); err != nil {
+	p = tunneltest.NewStrongSwan(t)
+	for i, file := range p.Conf {
+		text, err := os.ReadFile(file)
+		if err != nil {
 			t.Fatal(err)
 		}
-		p.In(i, "ip", "addr", "add", fmt.Sprintf("10.91.%d.1/32", i+1), "dev", "lo")
-		p.Start(i, []string{"STRONGSWAN_CONF=" + conf}, "charon-systemd")
-		t.Cleanup(func() {
-			if text, _ := os.ReadFile(log); t.Failed() {
-				lines := strings.Split(string(text), "\n")
-				t.Logf("charon %d:\n%s", i, strings.Join(lines[max(0, len(lines)-60):], "\n"))
-			}
-		})
-	}
-	for i := range sockets {
-		tunneltest.Await(t, "charon opens its socket", 10*time.Second, func() bool {
-			c, err := vici.Dial(t.Context(), sockets[i])
-			if err != nil {
-				return false
-			}
-			_ = c.Close()
-			return true
-		})
-		var err error
-		if conns[i], err = ParseConn(fmt.Appendf(nil, swanctl, i+1, 2-i), "sites", ""); err != nil {
+		if conns[i], err = ParseConn(text, "sites", ""); err != nil {
 			t.Fatal(err)
 		}
-		password(t, sockets[i])
 	}
-	return p, sockets, conns
-}
-
-// password loads what authenticates the two hosts of the test to each other.
-func password(t *testing.T, socket string) {
-	t.Helper()
-	ike := (&vici.Section{}).Set("id", "site").Set("type", "ike").Set("data", "a password of the test")
-	if err := (daemon{socket}).call(t.Context(), "load-shared", ike); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func loaded(t *testing.T, socket string) (n int) {
-	t.Helper()
-	err := (daemon{socket}).do(t.Context(), func(c *vici.Client) error {
-		answer, err := c.Call(t.Context(), "get-shared", &vici.Section{})
-		for _, name := range answer.GetList("keys") {
-			if strings.HasPrefix(name, prefix) {
-				n++
-			}
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return p, p.Socket, conns
 }
 
 // A real pair of strongSwan, its PPK rotated under traffic: every IKE SA is
@@ -177,8 +80,8 @@ func TestRealRotation(t *testing.T) {
 			t.Errorf("%d of %d pings answered", got, sent)
 		}
 	}
-	for i, s := range sockets {
-		if n := loaded(t, s); n != 1 {
+	for i := range sockets {
+		if n := len(p.PPKs(i, prefix)); n != 1 {
 			t.Errorf("charon %d holds %d PPKs of ours, want the one in use", i, n)
 		}
 	}
@@ -192,11 +95,9 @@ func TestRealWithoutLanes(t *testing.T) {
 	last := ""
 	for i := range 3 {
 		if i == 2 {
-			for _, s := range sockets {
-				if err := (daemon{s}).call(t.Context(), "clear-creds", &vici.Section{}); err != nil {
-					t.Fatal(err)
-				}
-				password(t, s)
+			for h := range sockets {
+				p.Call(h, "clear-creds", &vici.Section{})
+				p.Password(h)
 			}
 		}
 		if err := lead.Rotate(t.Context()); err != nil {

@@ -143,11 +143,11 @@ func (c *Client) gone(ctx context.Context, err error) error {
 // send writes one packet: length, type, name, message.
 func (c *Client) send(kind byte, name string, msg *Section) error {
 	if len(name) > maxName {
-		return qsc.E("vici.send", qsc.Invalid, "", "a command of %d bytes", len(name))
+		return qsc.E("vici.Send", qsc.Invalid, "", "a command of %d bytes", len(name))
 	}
 	n := 2 + len(name) + msg.size()
 	if n > MaxPacket {
-		return qsc.E("vici.send", qsc.Invalid, "", "a message of %d bytes; %d is the most", n, MaxPacket)
+		return qsc.E("vici.Send", qsc.Invalid, "", "a message of %d bytes; %d is the most", n, MaxPacket)
 	}
 	b := make([]byte, 0, 4+n)
 	defer func() { clear(b[:cap(b)]) }()

@@ -131,7 +131,7 @@ func (s *Section) size() (n int) {
 func (s *Section) encode(b []byte) ([]byte, error) {
 	for _, it := range s.Items {
 		if len(it.Name) > maxName || it.Name == "" {
-			return nil, qsc.E("vici.encode", qsc.Invalid, "", "a name of %d bytes; 1 to %d can be sent", len(it.Name), maxName)
+			return nil, qsc.E("vici.Encode", qsc.Invalid, "", "a name of %d bytes; 1 to %d can be sent", len(it.Name), maxName)
 		}
 		var err error
 		if b, err = it.encode(b); err != nil {
@@ -163,7 +163,7 @@ func appendName(b []byte, name string) []byte { return append(append(b, byte(len
 
 func appendValue(b, v []byte) ([]byte, error) {
 	if len(v) > maxValue {
-		return nil, qsc.E("vici.encode", qsc.Invalid, "", "a value of %d bytes; %d is the most", len(v), maxValue)
+		return nil, qsc.E("vici.Encode", qsc.Invalid, "", "a value of %d bytes; %d is the most", len(v), maxValue)
 	}
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(v))), v...), nil
 }
@@ -182,7 +182,7 @@ func Decode(b []byte) (*Section, error) {
 }
 
 func broken(what string) error {
-	return qsc.E("vici.decode", qsc.Corrupt, "", "the daemon's message is not vici: %s", what)
+	return qsc.E("vici.Decode", qsc.Corrupt, "", "the daemon's message is not vici: %s", what)
 }
 
 // section reads up to the end of a section, or of the message at depth 0.

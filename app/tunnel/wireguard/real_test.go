@@ -1,12 +1,6 @@
 package wireguard
 
 import (
-	"context"
-	"crypto/ecdh"
-	"crypto/rand"
-	"encoding/hex"
-	"fmt"
-	"net"
 	"os"
 	"testing"
 	"time"
@@ -20,53 +14,20 @@ import (
 type host struct {
 	dev  Device
 	peer PeerID
-	conf string // of the peer, as set takes it, without its key
-}
-
-// talk sends one raw request to a device.
-func talk(t *testing.T, d Device, msg string) {
-	t.Helper()
-	c, err := net.Dial("unix", d.Socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	_, _ = c.Write([]byte(msg))
-	answer := make([]byte, 64)
-	n, _ := c.Read(answer)
-	if string(answer[:n]) != "errno=0\n\n" {
-		t.Fatalf("the device answers %q", answer[:n])
-	}
 }
 
 // realPair runs two wireguard-go in two namespaces and joins them: 10.91.0.1 and
 // 10.91.0.2 through the tunnel.
-func realPair(t *testing.T) (*tunneltest.Pair, [2]host) {
+func realPair(t *testing.T) (w *tunneltest.WireGuard, hosts [2]host) {
 	t.Helper()
-	tunneltest.Need(t, "wireguard-go")
-	p := tunneltest.NewPair(t)
-	var private [2]*ecdh.PrivateKey
-	var hosts [2]host
+	w = tunneltest.NewWireGuard(t)
 	for i := range hosts {
-		private[i], _ = ecdh.X25519().GenerateKey(rand.Reader)
-		name := fmt.Sprintf("q%s%d", p.NS[i][len(p.NS[i])-6:], i)
-		hosts[i].dev = Named(name)
-		p.Start(i, []string{"LOG_LEVEL=error", "WG_PROCESS_FOREGROUND=1"}, "wireguard-go", "-f", name)
-		tunneltest.Await(t, "wireguard-go opens its socket", 10*time.Second, func() bool {
-			_, err := os.Stat(hosts[i].dev.Socket)
-			return err == nil
-		})
-		p.In(i, "ip", "addr", "add", fmt.Sprintf("10.91.0.%d/24", i+1), "dev", name)
-		p.In(i, "ip", "link", "set", name, "up")
+		hosts[i] = host{Named(w.Name[i]), PeerID(w.Peer[i])}
+		if hosts[i].dev.Socket != w.Socket[i] {
+			t.Fatalf("the socket of %s is thought to be %s, and is %s", w.Name[i], hosts[i].dev.Socket, w.Socket[i])
+		}
 	}
-	for i := range hosts {
-		o := 1 - i
-		hosts[i].peer = PeerID(private[o].PublicKey().Bytes())
-		hosts[i].conf = fmt.Sprintf("public_key=%s\nendpoint=10.99.0.%d:51820\nreplace_allowed_ips=true\nallowed_ip=10.91.0.%d/32\n",
-			hex.EncodeToString(hosts[i].peer[:]), o+1, o+1)
-		talk(t, hosts[i].dev, "set=1\nprivate_key="+hex.EncodeToString(private[i].Bytes())+"\nlisten_port=51820\n"+hosts[i].conf+"\n")
-	}
-	return p, hosts
+	return w, hosts
 }
 
 func psk(t *testing.T, h host) qsc.Secret {
@@ -76,17 +37,6 @@ func psk(t *testing.T, h host) qsc.Secret {
 		t.Fatal(err)
 	}
 	return p.PSK
-}
-
-// again takes host 0's peer away, with its session, and puts it back with the
-// pre-shared key it had: a new handshake has to be made.
-func again(t *testing.T, h host, k qsc.Secret) {
-	t.Helper()
-	talk(t, h.dev, "set=1\npublic_key="+hex.EncodeToString(h.peer[:])+"\nremove=true\n\n")
-	talk(t, h.dev, "set=1\n"+h.conf+"\n")
-	if err := h.dev.SetPSK(context.Background(), h.peer, k); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // A real pair, its key rotated under traffic: no ping is lost, both ends have
@@ -121,16 +71,16 @@ func TestRealRotation(t *testing.T) {
 	if sent < 30 || got != sent {
 		t.Errorf("%d of %d pings answered", got, sent)
 	}
-	again(t, hosts[0], before)
+	p.Again(0, before.Expose())
 	if !p.Reaches(0, "10.91.0.2", 10*time.Second) {
 		t.Error("no handshake with the key of the last rotation")
 	}
 	wrong := qsc.NewSecret(make([]byte, 32))
-	again(t, hosts[0], wrong)
+	p.Again(0, wrong.Expose())
 	if p.Reaches(0, "10.91.0.2", 2*time.Second) {
 		t.Error("a handshake with another pre-shared key: the test cannot fail")
 	}
-	again(t, hosts[0], before)
+	p.Again(0, before.Expose())
 	if !p.Reaches(0, "10.91.0.2", 10*time.Second) {
 		t.Error("no handshake after the right key came back")
 	}

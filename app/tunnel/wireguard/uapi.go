@@ -108,7 +108,7 @@ func (d Device) exchange(ctx context.Context, msg []byte, read func(*bufio.Reade
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
 	if _, err := c.Write(msg); err != nil {
-		return qsc.E("wireguard.exchange", qsc.Unreachable, "", "the device closed its control socket: %w", err)
+		return qsc.E("wireguard.Exchange", qsc.Unreachable, "", "the device closed its control socket: %w", err)
 	}
 	r := bufio.NewReaderSize(c, maxLine)
 	defer wipe(r)
@@ -133,11 +133,11 @@ func openError(socket string, err error) error {
 	case errors.Is(err, os.ErrPermission):
 		kind, hint = qsc.Denied, "run qsc as the user that runs WireGuard"
 	}
-	return qsc.E("wireguard.open", kind, "", "cannot open the control socket %s: %s (%w)", socket, hint, err)
+	return qsc.E("wireguard.Open", kind, "", "cannot open the control socket %s: %s (%w)", socket, hint, err)
 }
 
 func corrupt(format string, args ...any) error {
-	return qsc.E("wireguard.read", qsc.Corrupt, "", "the control socket does not speak the userspace protocol: "+format, args...)
+	return qsc.E("wireguard.Read", qsc.Corrupt, "", "the control socket does not speak the userspace protocol: "+format, args...)
 }
 
 // readLines passes key=value lines to take until errno and the empty line. The
@@ -173,7 +173,7 @@ func lineError(err error) error {
 	case errors.Is(err, io.EOF):
 		return corrupt("the answer is cut short")
 	}
-	return qsc.E("wireguard.read", qsc.Unreachable, "", "the device did not answer: %w", err)
+	return qsc.E("wireguard.Read", qsc.Unreachable, "", "the device did not answer: %w", err)
 }
 
 func status(value []byte) error {
@@ -182,7 +182,7 @@ func status(value []byte) error {
 	case err != nil:
 		return corrupt("an errno that is no number")
 	case n != 0:
-		return qsc.E("wireguard.read", qsc.Other, "", "the device refuses: errno %d; its own log says why", n)
+		return qsc.E("wireguard.Read", qsc.Other, "", "the device refuses: errno %d; its own log says why", n)
 	}
 	return nil
 }

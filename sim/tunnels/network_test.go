@@ -1,0 +1,133 @@
+package tunnels
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/gateway/admin"
+	"github.com/quantum-secure-cloud/qsc/gateway/enrol"
+	"github.com/quantum-secure-cloud/qsc/internal/etsi014"
+	"github.com/quantum-secure-cloud/qsc/node"
+	"github.com/quantum-secure-cloud/qsc/node/fleet"
+)
+
+// patience bounds every wait for something that must come.
+const patience = 40 * time.Second
+
+// relay is the only node between the two applications'.
+const relay = qsc.NodeID("otemachi")
+
+// network is tokyo, running, with two applications. Its processes are those of
+// `qsc up`, but for a supervisor that starts nothing anew unasked.
+type network struct {
+	t     testing.TB
+	qsc   string
+	fleet *fleet.Fleet
+	saes  [2]sae // alice at koganei, bob at hongo
+}
+
+// sae is what `qsc sae add --json` prints of an application.
+type sae struct {
+	ID       string `json:"id"`
+	CertFile string `json:"cert_file"`
+	KeyFile  string `json:"key_file"`
+	CA       string `json:"ca_file"`
+	KME      string `json:"etsi014"`
+}
+
+func open(t testing.TB) *network {
+	t.Helper()
+	exe, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, err := node.LoadNetwork("tokyo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp(scratch, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &network{t: t, qsc: exe}
+	if n.fleet, err = fleet.Open(t.Context(), net, filepath.Join(dir, "net"), fleet.Options{Exe: exe, Log: logger()}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.fleet.Close() })
+	if err := n.fleet.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n.linked()
+	n.run(&n.saes[0], "sae", "add", "alice", "--node", "koganei")
+	n.run(&n.saes[1], "sae", "add", "bob", "--node", "hongo", "--with", "alice")
+	return n
+}
+
+func logger() *slog.Logger {
+	if os.Getenv("QSC_LOG") != "" {
+		return slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+// linked waits until all links are up.
+func (n *network) linked() {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+	defer cancel()
+	if bad := n.fleet.Await(ctx, func(l admin.Link) bool { return l.Up }); len(bad) > 0 {
+		n.t.Fatalf("links that do not come up: %v", bad)
+	}
+}
+
+// run runs qsc on the network and reads the JSON it answers.
+func (n *network) run(into any, args ...string) {
+	n.t.Helper()
+	out, err := exec.Command(n.qsc, append(args, "--json", "--data", n.fleet.Dir())...).Output()
+	if err != nil {
+		n.t.Fatalf("qsc %v: %v: %s", args, err, stderr(err))
+	}
+	if err := json.Unmarshal(out, into); err != nil {
+		n.t.Fatalf("qsc %v answers %q: %v", args, out, err)
+	}
+}
+
+func stderr(err error) string {
+	if e, ok := err.(*exec.ExitError); ok {
+		return string(e.Stderr)
+	}
+	return ""
+}
+
+// dry takes all key that alice's node still has for the two applications.
+func (n *network) dry() {
+	n.t.Helper()
+	a := n.saes[0]
+	conf, err := enrol.LoadTLS(a.CertFile, a.KeyFile, a.CA)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	c, err := etsi014.NewClient(etsi014.ClientConfig{URL: a.KME, TLS: conf})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer c.Close()
+	for size := 64; size > 0; {
+		k, err := c.EncKeys(n.t.Context(), n.saes[1].ID, etsi014.KeyRequest{Number: size, Size: 256})
+		switch {
+		case err == nil:
+			k.Bytes.Zeroise()
+		case qsc.IsKind(err, qsc.Exhausted):
+			size /= 8
+		default:
+			n.t.Fatal(err)
+		}
+	}
+}
