@@ -3,6 +3,7 @@ package supply
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -75,7 +76,8 @@ func (d *streamDesc) remote() qsc.AppID {
 // settleApp turns a restored end into one to go on with.
 func (s *Supply) settleApp(st *stream) {
 	a := st.app
-	a.given.add(0, a.mark)
+	top := st.wholeChunks(a.mark)
+	a.given.add(0, top)
 	a.pending = a.mark
 	a.version = s.boot
 	a.nextPlace = max(a.places, uint32((a.mark+uint64(st.size)-1)/uint64(st.size)))
@@ -87,8 +89,8 @@ func (s *Supply) settleApp(st *stream) {
 		}
 		first = min(first, g.place)
 		from := uint64(g.place) * uint64(st.size)
-		if from < a.mark {
-			g.left = uint32(from + uint64(g.size) - min(a.mark, from+uint64(g.size)))
+		if from < top {
+			g.left = uint32(from + uint64(g.size) - min(top, from+uint64(g.size)))
 			g.used = g.size - g.left
 		}
 	}
@@ -98,6 +100,13 @@ func (s *Supply) settleApp(st *stream) {
 		st.demand.active = true
 	}
 	st.confirmed = false
+}
+
+// wholeChunks returns the end of the chunk in which n bytes end. A chunk of which
+// a part was given is never given, so nobody waits for its rest.
+func (d *streamDesc) wholeChunks(n uint64) uint64 {
+	c := uint64(max(1, d.qos.ChunkSize))
+	return (n + c - 1) / c * c
 }
 
 // appStream is what OpenStream returns.
@@ -270,9 +279,37 @@ func (s *Supply) hungryApp(st *stream) (size int, yes bool) {
 	if a.open && a.peerOpen {
 		window = max(2, min(appWindow/2, 1+int64(st.demand.rate/2)/int64(st.size)), (4*int64(st.qos.ChunkSize)+int64(st.size))/int64(st.size))
 	}
-	coming := int64(st.making)
-	here := int64(len(st.segs))
-	return int(st.size), max(here, int64(a.peerHeld))+coming < window
+	coming, here := int64(st.making), int64(0)
+	for _, g := range st.segs {
+		if !st.behind(g) {
+			here++
+		}
+	}
+	return int(st.size), max(here, int64(a.peerHeld))+coming < window && len(st.segs)+st.making < appWindow
+}
+
+// behind reports whether a segment lies before all that the application asks for:
+// it holds what was passed over, and is no stock. mu is held.
+func (st *stream) behind(g *segment) bool {
+	n := len(st.app.given)
+	return n > 0 && g.place != noPlace && uint64(g.place+1)*uint64(st.size) <= st.app.given[n-1].to
+}
+
+// trim burns the oldest of what was passed over when it fills half of what an
+// end may store. mu is held.
+func (s *Supply) trim(st *stream) {
+	var old []*segment
+	for _, g := range segments(st) {
+		if g.left > 0 && st.behind(g) {
+			old = append(old, g)
+		}
+	}
+	slices.SortFunc(old, func(a, b *segment) int { return int(a.place) - int(b.place) })
+	for _, g := range old[:max(0, len(old)-appWindow/2)] {
+		st.app.given.add(uint64(g.place)*uint64(st.size), uint64(g.place+1)*uint64(st.size))
+		g.left = 0
+		s.finish(st, g)
+	}
 }
 
 // takeOrder learns the places of segments at the slave. mu is held.
@@ -282,9 +319,7 @@ func (s *Supply) takeOrder(st *stream, first uint32, numbers []uint32) {
 		if g := st.segs[n]; g != nil && g.place == noPlace {
 			st.setPlace(g, place)
 			s.j.add(record{kind: recOrder, stream: st.num, n: n, a: place})
-			if st.app.given.meets(uint64(place)*uint64(st.size), uint64(place+1)*uint64(st.size)) {
-				g.left = st.leftIn(g)
-			}
+			g.left = st.leftIn(g)
 			if st.app.closed {
 				g.left = 0
 			}

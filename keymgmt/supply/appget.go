@@ -112,6 +112,9 @@ func (s *Supply) book(st *stream, list []*segment, from, to uint64) {
 		g.readers++
 	}
 	st.demand.spent += int64(to - from)
+	if len(st.segs) > appWindow/2 {
+		s.trim(st)
+	}
 	if to > a.pending || a.round == nil || a.round.failed() {
 		now := s.cfg.Now()
 		a.pending = min(max(a.pending, to+a.ahead(to, now)), uint64(a.places)*size)

@@ -217,6 +217,9 @@ func (s *Supply) receive(st *stream, n uint32, d keymgmt.Delivery) error {
 	}
 	g := st.newSegment(n, info)
 	st.hold(g)
+	if st.purpose == forApp {
+		g.left = st.leftIn(g) // a chunk that ends in it may be gone
+	}
 	s.j.add(record{kind: recSegment, stream: st.num, n: n, info: &g.segmentInfo})
 	return nil
 }

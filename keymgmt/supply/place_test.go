@@ -109,3 +109,151 @@ func TestExpiredPlacesOutlastAStart(t *testing.T) {
 		}
 	}
 }
+
+// slowUse configures a supply whose clock runs fast: all that is drawn is drawn
+// slowly, so that no more is kept than must be.
+func slowUse() func(*Config) {
+	start := time.Now()
+	return func(c *Config) {
+		c.Chunk, c.First, c.Segment = 8192, 4096, 8192
+		c.Now = func() time.Time { return start.Add(200 * time.Since(start)) }
+	}
+}
+
+// drawAll gets chunks first to last, not included, at one end after the other,
+// each within a bounded time.
+func drawAll(t *testing.T, first, last uint32, ends ...keymgmt.Stream) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for i := first; i < last; i++ {
+		for _, x := range ends {
+			if _, err := x.Get(ctx, i, make([]byte, x.QoS().ChunkSize)); err != nil {
+				t.Fatalf("chunk %d: %v", i, err)
+			}
+		}
+	}
+}
+
+// A stream goes on though what the slave said of its room was lost.
+func TestLostWordOfRoom(t *testing.T) {
+	n := newNetwork()
+	var deaf atomic.Bool
+	change := slowUse()
+	a := n.join(t, "a", durable.Mem(1<<30), change)
+	lossy := lossyPort{port{n, "b"}, &deaf}
+	b := n.join(t, "b", durable.Mem(1<<30), func(c *Config) { change(c); c.Relay = lossy })
+	x, err := a.OpenStream(t.Context(), keymgmt.StreamRequest{Source: "a1", Destination: "b1", QoS: keymgmt.QoS{ChunkSize: 4096}})
+	must(t, err)
+	y, err := b.OpenStream(t.Context(), keymgmt.StreamRequest{Source: "b1", Destination: "a1", ID: x.ID(), QoS: keymgmt.QoS{ChunkSize: 4096}})
+	must(t, err)
+	drawAll(t, 0, 2, x, y)
+	places := full(t, a, x)
+	deaf.Store(true)
+	drawAll(t, 2, 2*places, y, x)
+	deaf.Store(false)
+	drawAll(t, 2*places, 20, x, y)
+	must(t, a.Close())
+	must(t, b.Close())
+}
+
+// full waits until the slave's window is full and the master has heard so: no key
+// is made until the slave says that it has room. It returns how many places there
+// are.
+func full(t *testing.T, a *Supply, x keymgmt.Stream) uint32 {
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		st := x.(*appStream).now()
+		a.sendSync(st)
+		a.mu.Lock()
+		_, hungry := a.hungryApp(st)
+		still := !hungry && st.making == 0 && st.app.peerHeld == len(st.segs) && !st.app.unsettled() && !st.sync.dirty
+		places := st.app.nextPlace
+		a.mu.Unlock()
+		if still {
+			return places
+		}
+	}
+	t.Fatal("the window never fills")
+	return 0
+}
+
+// lossyPort loses what its node tells while it is deaf.
+type lossyPort struct {
+	port
+	deaf *atomic.Bool
+}
+
+func (p lossyPort) Tell(ctx context.Context, to qsc.NodeID, topic keymgmt.Topic, body []byte) error {
+	if p.deaf.Load() {
+		return nil
+	}
+	return p.port.Tell(ctx, to, topic, body)
+}
+
+// leave takes a node off the network and waits until the other has no round with
+// it any more.
+func (n *network) leave(node qsc.NodeID, other *Supply) {
+	n.mu.Lock()
+	delete(n.at, node)
+	n.mu.Unlock()
+	for making := 1; making > 0; time.Sleep(time.Millisecond) {
+		making = 0
+		for _, x := range other.Status().Streams {
+			making += x.Making
+		}
+	}
+}
+
+// What a crash leaves of a chunk is in nobody's way: the stream goes on after it.
+func TestRestOfAChunkIsNoStock(t *testing.T) {
+	n := newNetwork()
+	disk := durable.Mem(1 << 30)
+	change := slowUse()
+	a, b := n.join(t, "a", durable.Mem(1<<30), change), n.join(t, "b", disk, change)
+	x, err := a.OpenStream(t.Context(), keymgmt.StreamRequest{Source: "a1", Destination: "b1", QoS: keymgmt.QoS{ChunkSize: 3000}})
+	must(t, err)
+	next := uint32(0)
+	for range 4 {
+		y, err := b.OpenStream(t.Context(), keymgmt.StreamRequest{Source: "b1", Destination: "a1", ID: x.ID(), QoS: keymgmt.QoS{ChunkSize: 3000}})
+		must(t, err)
+		if next > 0 {
+			drawAll(t, next-1, next, x) // which b has lost
+		}
+		drawAll(t, next, next+4, y, x)
+		next += 5
+		n.leave("b", a)
+		b.mu.Lock() // a mark made ahead, into the next chunk
+		round := b.j.add(record{kind: recMark, stream: y.(*appStream).end().num, c: uint64(next-1)*3000 + 1000})
+		b.mu.Unlock()
+		must(t, b.j.wait(round))
+		disk = disk.Crashed(nil)
+		must(t, b.Close())
+		b = n.join(t, "b", disk, change)
+	}
+	balanced(t, b)
+	must(t, a.Close())
+	must(t, b.Close())
+}
+
+// An application that passes chunks over goes on, and may come back for the
+// latest of them.
+func TestSkippedChunks(t *testing.T) {
+	a, b := two(t, false, slowUse())
+	x, err := a.OpenStream(t.Context(), keymgmt.StreamRequest{Source: "a1", Destination: "b1", QoS: keymgmt.QoS{ChunkSize: 3000}})
+	must(t, err)
+	y, err := b.OpenStream(t.Context(), keymgmt.StreamRequest{Source: "b1", Destination: "a1", ID: x.ID(), QoS: keymgmt.QoS{ChunkSize: 3000}})
+	must(t, err)
+	const last = 200
+	for i := uint32(0); i < last; i += 2 {
+		drawAll(t, i, i+1, x)
+		drawAll(t, i+1, i+2, x, y)
+	}
+	for _, s := range []*Supply{a, b} {
+		if n := s.Status().Streams[0].Segments; n > appWindow {
+			t.Errorf("%d segments are stored", n)
+		}
+	}
+	drawAll(t, last-2, last-1, y)
+	_, err = y.Get(t.Context(), 0, make([]byte, 3000))
+	want(t, err, qsc.NotFound)
+}

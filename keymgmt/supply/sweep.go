@@ -153,7 +153,11 @@ func (s *Supply) expireApp(st *stream, now time.Time) {
 	}
 	before := now.Add(-ttl).UnixNano()
 	for _, g := range segments(st) {
-		if g.born > before || g.left == 0 {
+		if g.left == 0 {
+			s.finish(st, g) // used up before this start
+			continue
+		}
+		if g.born > before {
 			continue
 		}
 		s.expired += int64(g.left)

@@ -134,6 +134,9 @@ func (s *Supply) syncAll() {
 		switch {
 		case st.role == master:
 			s.sendSync(st)
+		case st.app != nil:
+			s.ask(st)
+			s.answerAgain(st)
 		default:
 			s.ask(st)
 		}
@@ -150,6 +153,8 @@ func (st *stream) due(now time.Time) bool {
 	switch {
 	case st.app != nil && st.app.unsettled():
 		every = 200 * time.Millisecond
+	case st.app != nil && st.confirmed && st.waiters > 0:
+		// What the slave holds may have changed unheard, and nobody makes key then.
 	case st.role == slave && st.confirmed:
 		return now.Sub(y.at) >= syncRare && now.Sub(st.heard) >= syncRare
 	case st.role == master && (st.head == nil && st.purpose == forPool || st.confirmed && !y.dirty && len(st.reports) == 0):
@@ -344,8 +349,10 @@ func (s *Supply) answer(st *stream, m state, w *wire.Writer) {
 		places = st.app.places
 	}
 	var held spans
-	for n := range st.segs {
-		held.add(uint64(n), uint64(n)+1)
+	for n, g := range st.segs {
+		if st.app == nil || !st.behind(g) {
+			held.add(uint64(n), uint64(n)+1)
+		}
 	}
 	more := len(held) > maxSyncHeld
 	held = held[:min(len(held), maxSyncHeld)]
