@@ -24,10 +24,11 @@ import (
 // Bound is what the blocks name as the bound they were made under.
 const Bound = "simulated"
 
-// hold is how many blocks are kept for a node whose rings are full; older ones
-// are lost. Both ends hold so many that they do not lose different ones whenever
-// their rings free a slot at different moments.
-const hold = 4096
+// row is how many blocks are lost at once while a node's rings are full: the last
+// one to two rows are kept for it. Which are lost is a matter of the clock alone,
+// not of what was taken when: the rings at the two ends free a slot at different
+// moments, and a block that only one of them got is good for nothing.
+const row = 2048
 
 // calm is the longest pause between two looks through the held blocks while none
 // of them is wanted. Pauses double up to it from a millisecond: a machine that
@@ -129,15 +130,13 @@ func (l *Link) lookAgain(pause time.Duration) time.Duration {
 func (l *Link) pick(want func(uint64) bool) (uint64, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	made := l.made()
+	l.lose(made)
 	for i, seq := range l.held {
 		if want(seq) {
 			l.held = slices.Delete(l.held, i, i+1)
 			return seq, true
 		}
-	}
-	made := l.made()
-	if made > hold {
-		l.next = max(l.next, made-hold)
 	}
 	for ; l.next < made; l.next++ {
 		if want(l.next) {
@@ -146,8 +145,18 @@ func (l *Link) pick(want func(uint64) bool) (uint64, bool) {
 		}
 		l.held = append(l.held, l.next)
 	}
-	l.held = l.held[max(0, len(l.held)-hold):]
 	return 0, false
+}
+
+// oldest is the first block that is still kept when so many were made.
+func oldest(made uint64) uint64 { return max(made/row, 1)*row - row }
+
+// lose forgets what is too old. mu is held.
+func (l *Link) lose(made uint64) {
+	first := oldest(made)
+	l.next = max(l.next, first)
+	k, _ := slices.BinarySearch(l.held, first)
+	l.held = slices.Delete(l.held, 0, k)
 }
 
 // block makes block seq: the seed's key stream at a place of its own.
@@ -178,7 +187,7 @@ func (l *Link) Status() quantum.Status {
 	st := quantum.Status{Kind: "simulated", Rate: l.cfg.Rate, NextBlock: l.readyIn(max(l.next, made)), Class: qsc.Simulated}
 	st.Waiting = int64(len(l.held)) * l.cfg.Block
 	if made > l.next {
-		st.Waiting += int64(min(made-l.next, hold)) * l.cfg.Block
+		st.Waiting += int64(made-max(l.next, oldest(made))) * l.cfg.Block
 	}
 	if early := l.cfg.Seed.Start.Sub(l.cfg.Now()); early > time.Second {
 		st.Alarm = "the clock stands before the link's beginning: set it right"

@@ -2,6 +2,7 @@ package simulated
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,10 +46,10 @@ func TestRate(t *testing.T) {
 				t.Fatalf("block %d came %v off its time", i, took)
 			}
 		}
-		time.Sleep((hold + 10) * time.Second)
+		time.Sleep((3*row + 10 - 5) * time.Second)
 		b, err := l.Next(t.Context(), func(uint64) bool { return true })
-		if err != nil || b.Seq != 5+10 {
-			t.Fatalf("after a pause block %d, %v: the device keeps %d", b.Seq, err, hold)
+		if err != nil || b.Seq != 2*row {
+			t.Fatalf("after a pause block %d, %v: the device keeps rows of %d", b.Seq, err, row)
 		}
 	})
 }
@@ -142,6 +143,49 @@ func TestFullRingCostsLittle(t *testing.T) {
 		}
 		if most := int(still/calm) + 10; looks == 0 || looks > most {
 			t.Errorf("%d looks in %v: at most %d are worth it", looks, still, most)
+		}
+	})
+}
+
+// Two ends whose rings were full for long get the same blocks, though they ask
+// at different moments.
+func TestBothEndsLoseTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seed := NewSeed(time.Now(), 0)
+		var got [2][]uint64
+		var ends [2]*Link
+		for i := range ends {
+			l, err := Open(config(seed))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			ends[i] = l
+		}
+		busy := func(l *Link) { // its ring is full, and it looks now and then
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			if _, err := l.Next(ctx, func(uint64) bool { return false }); !qsc.IsKind(err, qsc.Timeout) {
+				t.Fatal(err)
+			}
+		}
+		busy(ends[0])
+		busy(ends[1])
+		for i, pause := range []time.Duration{50 * time.Millisecond, 100 * time.Millisecond} { // 10 s: far from a row's end
+			time.Sleep(pause)
+			for range 20 {
+				b, err := ends[i].Next(t.Context(), func(uint64) bool { return true })
+				if err != nil {
+					t.Fatal(err)
+				}
+				got[i] = append(got[i], b.Seq)
+			}
+		}
+		if !slices.Equal(got[0], got[1]) || got[0][0] != 3*row {
+			t.Errorf("one end got the blocks %v, the other %v", got[0], got[1])
+		}
+		if st := ends[0].Status(); st.Waiting > 2*row*4096 || st.Waiting < row*4096-20*4096 {
+			t.Errorf("%d bytes wait", st.Waiting)
 		}
 	})
 }
