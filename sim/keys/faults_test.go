@@ -26,14 +26,15 @@ func (f fault) String() string {
 	return fmt.Sprintf("%s of %s or %s for %v, soon: %t", f.kind, f.node, f.link, f.long, f.soon)
 }
 
-func (w *world) planFaults(i int) (all []fault) {
+// planFaults plans the faults of a round in which every worker draws quota batches.
+func (w *world) planFaults(i int, quota int64) (all []fault) {
 	r := rand.New(rand.NewPCG(w.seed, uint64(i)))
 	for range 1 + r.IntN(5)/2 {
 		f := fault{kind: []string{"kill", "kill", "kill", "stillborn", "cut", "part", "slow", "still"}[r.IntN(8)]}
 		f.node = nodes[r.IntN(len(nodes))]
 		f.link = w.net.Links[r.IntN(len(w.net.Links))].ID
 		f.on = tap.Event(r.IntN(tap.Events))
-		f.n = map[tap.Event]int64{tap.BytesPassed: r.Int64N(512 << 10), tap.FramesPassed: r.Int64N(200), tap.OpsBegun: 1 + r.Int64N(60), tap.OpsEnded: 1 + r.Int64N(60)}[f.on]
+		f.n = map[tap.Event]int64{tap.BytesPassed: r.Int64N(quota * 64 << 10), tap.FramesPassed: r.Int64N(10 * quota), tap.OpsBegun: 1 + r.Int64N(20*quota), tap.OpsEnded: 1 + r.Int64N(20*quota)}[f.on]
 		f.long = time.Duration(r.IntN(400)) * time.Millisecond
 		f.soon = r.IntN(4) > 0
 		all = append(all, f)

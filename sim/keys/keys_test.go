@@ -1,7 +1,6 @@
 package keys
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -95,6 +94,10 @@ func TestNoKeyTwice(t *testing.T) {
 	w := newWorld(t, seed(t), 2)
 	w.recovery(-1)
 	began := time.Now()
+	for w.oracle.totals().issued < total/4 {
+		w.work(quota)
+	}
+	w.quiet(time.Since(began))
 	for i := 0; w.oracle.totals().issued < total; i++ {
 		w.round(i, quota)
 	}
@@ -102,43 +105,60 @@ func TestNoKeyTwice(t *testing.T) {
 	w.report(time.Since(began))
 }
 
-// round has every worker draw its quota while faults strike, then repairs and
-// looks.
-func (w *world) round(i, quota int) {
-	faults := w.planFaults(i)
-	w.note("round %d: %v", i, w.oracle.totals())
-	ctx, cancel := context.WithCancel(w.t.Context())
-	defer cancel()
-	done := make(chan struct{}) // all workers have ended
-	var striking, working sync.WaitGroup
-	for _, f := range faults {
-		at := w.prog.After(f.on, f.n)
-		striking.Go(func() { w.inflict(f, at, done) })
-	}
+// work has every worker draw its quota.
+func (w *world) work(quota int) {
+	w.t.Helper()
 	wrong := make([]error, len(w.workers))
+	var working sync.WaitGroup
 	for j, k := range w.workers {
 		working.Go(func() {
-			for range quota {
-				if wrong[j] = k.step(ctx); wrong[j] != nil {
-					return
-				}
+			for n := 0; n < quota && wrong[j] == nil; n++ {
+				wrong[j] = k.step(w.t.Context())
 			}
 		})
 	}
-	healed := make(chan struct{})
-	var healing sync.WaitGroup
-	healing.Go(func() { w.heal(healed) })
 	working.Wait()
-	close(done)
-	striking.Wait()
-	close(healed)
-	healing.Wait()
-	w.prog.Forget()
 	for _, err := range wrong {
 		if err != nil {
 			w.fatal("%v", err)
 		}
 	}
+}
+
+// quiet holds the account of a stretch without faults to what the network
+// promises: at most one in a thousand bytes is burnt.
+func (w *world) quiet(took time.Duration) {
+	w.t.Helper()
+	w.accounts()
+	w.oracles()
+	keys, pads := w.books()
+	w.t.Logf("without faults: %v in %v", w.oracle.totals(), took.Round(time.Millisecond))
+	w.t.Logf("without faults, end-to-end key, both ends: %s", w.burnt(keys))
+	w.t.Logf("without faults, pads of links, both ends: %s", w.burnt(pads))
+	if keys.Burnt > keys.Used/1000 || pads.Burnt > pads.Used/1000 {
+		w.fatal("more than 0.1 %% is burnt though nothing went wrong")
+	}
+}
+
+// round has every worker draw its quota while faults strike, then repairs and
+// looks.
+func (w *world) round(i, quota int) {
+	faults := w.planFaults(i, int64(quota))
+	w.note("round %d: %v", i, w.oracle.totals())
+	done := make(chan struct{}) // all workers have ended
+	var striking, healing sync.WaitGroup
+	for _, f := range faults {
+		at := w.prog.After(f.on, f.n)
+		striking.Go(func() { w.inflict(f, at, done) })
+	}
+	healed := make(chan struct{})
+	healing.Go(func() { w.heal(healed) })
+	defer w.prog.Forget()
+	w.work(quota)
+	close(done)
+	striking.Wait()
+	close(healed)
+	healing.Wait()
 	w.revive()
 	w.recovery(i)
 }
@@ -253,9 +273,9 @@ func (w *world) finish() {
 	w.oracles()
 }
 
-// report logs the figures of the run.
-func (w *world) report(took time.Duration) {
-	var keys, pads keymgmt.Account
+// books sums up the accounts of all nodes.
+func (w *world) books() (keys, pads keymgmt.Account) {
+	w.t.Helper()
 	for _, id := range nodes {
 		s := w.status(id)
 		sum(&keys, keymgmt.Account{Produced: s.Keys.Produced, Used: s.Keys.Used, Burnt: s.Keys.Burnt, Left: s.Keys.Left})
@@ -264,12 +284,29 @@ func (w *world) report(took time.Duration) {
 			sum(&pads, l.Recv)
 		}
 	}
+	return keys, pads
+}
+
+// Most that a fault may burn, on the average, in bytes at both ends: end-to-end
+// key of rounds under way, and marks made ahead; pads of the links of a node.
+const (
+	keyOfFault = 2 << 20
+	padOfFault = 8 << 20
+)
+
+// report logs the figures of the run and holds them to what a fault may burn.
+func (w *world) report(took time.Duration) {
+	w.t.Helper()
+	keys, pads := w.books()
 	slices.Sort(w.recovered)
 	n := len(w.recovered)
 	w.t.Logf("%v in %v; %d faults, %d kills", w.oracle.totals(), took.Round(time.Millisecond), w.struck, w.deaths)
 	w.t.Logf("end-to-end key, both ends: %s", w.burnt(keys))
 	w.t.Logf("pads of links, both ends: %s; %s", w.burnt(pads), w.pads.Counts())
 	w.t.Logf("key for every flow after a round: median %v, longest %v", w.recovered[n/2].Round(time.Millisecond), w.recovered[n-1].Round(time.Millisecond))
+	if f := int64(w.struck); keys.Burnt > keys.Used/1000+f*keyOfFault || pads.Burnt > pads.Used/1000+f*padOfFault {
+		w.t.Error("the faults burnt more than they may")
+	}
 }
 
 func sum(to *keymgmt.Account, a keymgmt.Account) {
@@ -277,6 +314,6 @@ func sum(to *keymgmt.Account, a keymgmt.Account) {
 }
 
 func (w *world) burnt(a keymgmt.Account) string {
-	return fmt.Sprintf("%d bytes made, %d used, %d left, %d burnt: %.3f %% of what was spent, %d a kill", a.Produced, a.Used, a.Left, a.Burnt,
-		100*float64(a.Burnt)/float64(max(1, a.Burnt+a.Used)), a.Burnt/int64(max(1, w.deaths)))
+	return fmt.Sprintf("%d bytes made, %d used, %d left, %d burnt: %.3f %% of what was spent, %d a fault", a.Produced, a.Used, a.Left, a.Burnt,
+		100*float64(a.Burnt)/float64(max(1, a.Burnt+a.Used)), a.Burnt/int64(max(1, w.struck)))
 }
