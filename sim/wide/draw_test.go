@@ -159,13 +159,6 @@ func (d *drawing) drawn() int {
 	return d.keys
 }
 
-// say is what the KME said of the last keys.
-func (d *drawing) say() told {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.told
-}
-
 // settled waits until the controller's routes are in use and key flows.
 func (n *network) settled(d *drawing, from, to qsc.NodeID, p keymgmt.Protection) keymgmt.Route {
 	n.t.Helper()
