@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"net"
 	"sync"
 	"time"
@@ -31,6 +30,7 @@ type Follower struct {
 
 	mu       sync.Mutex // one step at a time
 	staged   qsc.KeyID  // zero: none
+	ready    bool       // staged can be switched to
 	switched bool       // staged is in use here
 	last     qsc.KeyID
 	loaded   bool
@@ -154,7 +154,7 @@ func (f *Follower) resolve(ctx context.Context, undo qsc.KeyID) error {
 }
 
 func (f *Follower) prepare(ctx context.Context, id, undo qsc.KeyID) error {
-	if f.staged == id && id != (qsc.KeyID{}) {
+	if f.staged == id && f.ready {
 		return nil
 	}
 	if err := f.resolve(ctx, undo); err != nil {
@@ -169,16 +169,21 @@ func (f *Follower) prepare(ctx context.Context, id, undo qsc.KeyID) error {
 		secret.Zeroise()
 		return qsc.E("tunnel.Prepare", qsc.Invalid, "", "the node gave a key of %d bytes, not %d: ask for keys of 256 bits", n, KeySize)
 	}
-	f.staged, f.switched = id, false
+	f.staged, f.ready, f.switched = id, false, false
 	if err := f.End.Stage(ctx, Key{ID: id, Secret: secret}); err != nil {
-		return errors.Join(err, f.revert(ctx, id))
+		_ = f.revert(ctx, id) // else the next hello does it
+		return err
 	}
+	f.ready = true
 	return nil
 }
 
 func (f *Follower) change(ctx context.Context, id qsc.KeyID) error {
 	if err := f.expect(id); err != nil || f.switched {
 		return err
+	}
+	if !f.ready {
+		return qsc.E("tunnel.Change", qsc.Conflict, "", "key %s could not be staged here: begin again with a new key", id)
 	}
 	if err := f.End.Switch(ctx, id); err != nil {
 		return err
@@ -200,7 +205,7 @@ func (f *Follower) settle(ctx context.Context, id qsc.KeyID) error {
 	if err := f.End.Settle(ctx, id); err != nil {
 		return err
 	}
-	f.staged, f.switched, f.last = qsc.KeyID{}, false, id
+	f.staged, f.ready, f.switched, f.last = qsc.KeyID{}, false, false, id
 	return f.State.write(f.Tunnel, id)
 }
 
@@ -214,7 +219,7 @@ func (f *Follower) revert(ctx context.Context, id qsc.KeyID) error {
 	if err := f.End.Revert(ctx, id); err != nil {
 		return err
 	}
-	f.staged, f.switched = qsc.KeyID{}, false
+	f.staged, f.ready, f.switched = qsc.KeyID{}, false, false
 	return nil
 }
 

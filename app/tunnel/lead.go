@@ -135,7 +135,7 @@ func (l *Leader) giveUp(ctx context.Context, id qsc.KeyID, own bool) {
 			l.Report(Event{ID: id, Step: opRevert, Err: err})
 		}
 	}
-	_ = l.askOnce(ctx, opRevert, id) // else the next hello does it
+	_, _ = l.askOnce(ctx, opRevert, id) // else the next hello does it
 }
 
 // ask takes the follower through one step, over a new connection when the old
@@ -143,8 +143,8 @@ func (l *Leader) giveUp(ctx context.Context, id qsc.KeyID, own bool) {
 func (l *Leader) ask(ctx context.Context, op string, id qsc.KeyID) error {
 	wait := firstWait
 	for try := 1; ; try++ {
-		err := l.askOnce(ctx, op, id)
-		if err == nil || try == tries || !lost(err) {
+		lost, err := l.askOnce(ctx, op, id)
+		if err == nil || try == tries || !lost {
 			return err
 		}
 		select {
@@ -156,16 +156,15 @@ func (l *Leader) ask(ctx context.Context, op string, id qsc.KeyID) error {
 	}
 }
 
-// lost reports whether it is not known what the follower did.
-func lost(err error) bool { return qsc.IsKind(err, qsc.Unreachable) || qsc.IsKind(err, qsc.Timeout) }
-
-func (l *Leader) askOnce(ctx context.Context, op string, id qsc.KeyID) error {
+// askOnce also reports whether it is not known what the follower did: nobody
+// answered. A follower that answers with a failure has done what it says.
+func (l *Leader) askOnce(ctx context.Context, op string, id qsc.KeyID) (lost bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, stepTime)
 	defer cancel()
 	if l.peer == nil {
 		c, err := l.Dial(ctx)
 		if err != nil {
-			return err
+			return silent(err), err
 		}
 		l.peer = newControl(c)
 	}
@@ -179,10 +178,12 @@ func (l *Leader) askOnce(ctx context.Context, op string, id qsc.KeyID) error {
 	a, err := l.peer.ask(ctx, r)
 	if err != nil {
 		l.hangUp()
-		return err
+		return silent(err), err
 	}
-	return a.err()
+	return false, a.err()
 }
+
+func silent(err error) bool { return qsc.IsKind(err, qsc.Unreachable) || qsc.IsKind(err, qsc.Timeout) }
 
 func (l *Leader) hangUp() {
 	if l.peer != nil {

@@ -130,6 +130,48 @@ func wiped(t *testing.T, boxes ...*box) {
 	}
 }
 
+// gone is an encryptor that does not answer while down is set.
+type gone struct {
+	box
+	down bool
+}
+
+var errGone = qsc.E("gone", qsc.Unreachable, "", "the encryptor does not answer")
+
+func (g *gone) Stage(ctx context.Context, k tunnel.Key) error {
+	if err := g.box.Stage(ctx, k); !g.down {
+		return err
+	}
+	return errGone
+}
+
+func (g *gone) Revert(ctx context.Context, id qsc.KeyID) error {
+	if g.down {
+		return errGone
+	}
+	return g.box.Revert(ctx, id)
+}
+
+// A follower whose encryptor is gone says so, once: its answer is no lost one,
+// the key is not asked for again, and nobody takes it for staged.
+func TestFollowersEncryptorGone(t *testing.T) {
+	a, b, keys := &box{}, &gone{down: true}, &tunneltest.Keys{}
+	lead, _ := tunneltest.Rig(t, keys, a, b)
+	for range 2 {
+		err := lead.Rotate(t.Context())
+		if !qsc.IsKind(err, qsc.Unreachable) || !strings.Contains(err.Error(), "the encryptor does not answer") {
+			t.Fatalf("the rotation ends with %v", err)
+		}
+	}
+	if keys.Drawn != 1 || len(a.steps) != 0 || !slices.Equal(b.steps, []string{"stage"}) {
+		t.Errorf("%d keys drawn; the leader's encryptor saw %v, the follower's %v", keys.Drawn, a.steps, b.steps)
+	}
+	b.down = false
+	if err := lead.Rotate(t.Context()); err != nil || a.key() != b.key() {
+		t.Errorf("after the encryptor came back: %v, the ends agree: %t", err, a.key() == b.key())
+	}
+}
+
 // Whatever step fails at whichever end, before or after its effect, the ends
 // agree again at the latest when the next rotation succeeds; and as long as no
 // answer is lost they agree right after the failure.

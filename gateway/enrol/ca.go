@@ -125,11 +125,11 @@ func (ca *CA) form(cn string, life time.Duration) (*x509.Certificate, error) {
 func (ca *CA) sign(form *x509.Certificate, public *ecdsa.PublicKey) (*x509.Certificate, error) {
 	der, err := x509.CreateCertificate(rand.Reader, form, ca.Cert, public, ca.private)
 	if err != nil {
-		return nil, qsc.E("enrol.sign", qsc.Invalid, "", "no certificate can be made of this: %w", err)
+		return nil, qsc.E("enrol.Sign", qsc.Invalid, "", "no certificate can be made of this: %w", err)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, qsc.E("enrol.sign", qsc.Invalid, "", "the certificate would not be readable: %w", err)
+		return nil, qsc.E("enrol.Sign", qsc.Invalid, "", "the certificate would not be readable: %w", err)
 	}
 	return cert, nil
 }
@@ -139,7 +139,7 @@ func (ca *CA) sign(form *x509.Certificate, public *ecdsa.PublicKey) (*x509.Certi
 func writePair(certFile, keyFile string, cert *x509.Certificate, private *ecdsa.PrivateKey, force bool) error {
 	der, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
-		return qsc.E("enrol.write", qsc.Other, "", "%w", err)
+		return qsc.E("enrol.Write", qsc.Other, "", "%w", err)
 	}
 	defer clear(der)
 	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
@@ -163,7 +163,7 @@ func readPEM(name, kind string) ([]byte, error) {
 		return nil, fileError("read", name, err)
 	}
 	if info.Size() > maxPEM {
-		return nil, qsc.E("enrol.read", qsc.Corrupt, "", "%s is larger than %d bytes: no certificate or key is", name, maxPEM)
+		return nil, qsc.E("enrol.Read", qsc.Corrupt, "", "%s is larger than %d bytes: no certificate or key is", name, maxPEM)
 	}
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -171,7 +171,7 @@ func readPEM(name, kind string) ([]byte, error) {
 	}
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != kind {
-		return nil, qsc.E("enrol.read", qsc.Corrupt, "", "%s holds no %s in PEM", name, kind)
+		return nil, qsc.E("enrol.Read", qsc.Corrupt, "", "%s holds no %s in PEM", name, kind)
 	}
 	return block.Bytes, nil
 }
@@ -183,7 +183,7 @@ func readCert(name string) (*x509.Certificate, error) {
 	}
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, qsc.E("enrol.read", qsc.Corrupt, "", "%s: %w", name, err)
+		return nil, qsc.E("enrol.Read", qsc.Corrupt, "", "%s: %w", name, err)
 	}
 	return c, nil
 }
@@ -197,7 +197,7 @@ func readPrivate(name string) (*ecdsa.PrivateKey, error) {
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	private, ok := parsed.(*ecdsa.PrivateKey)
 	if err != nil || !ok {
-		return nil, qsc.E("enrol.read", qsc.Corrupt, "", "%s is no ECDSA key in PKCS #8", name)
+		return nil, qsc.E("enrol.Read", qsc.Corrupt, "", "%s is no ECDSA key in PKCS #8", name)
 	}
 	return private, nil
 }

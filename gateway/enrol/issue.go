@@ -126,13 +126,13 @@ func (ca *CA) issue(form *x509.Certificate, o Options) (Issued, error) {
 	if !o.Renew {
 		for _, ext := range []string{".pem", ".key"} {
 			if _, err := os.Lstat(base + ext); err == nil {
-				return Issued{}, qsc.E("enrol.issue", qsc.Exists, "", "%s%s is there already; renewing replaces certificate and key", base, ext)
+				return Issued{}, qsc.E("enrol.Issue", qsc.Exists, "", "%s%s is there already; renewing replaces certificate and key", base, ext)
 			}
 		}
 	}
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return Issued{}, qsc.E("enrol.issue", qsc.Other, "", "%w", err)
+		return Issued{}, qsc.E("enrol.Issue", qsc.Other, "", "%w", err)
 	}
 	cert, err := ca.sign(form, &private.PublicKey)
 	if err != nil {

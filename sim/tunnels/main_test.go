@@ -24,10 +24,9 @@ func TestMain(m *testing.M) {
 // program builds qsc once and returns its path.
 var program = sync.OnceValues(func() (string, error) {
 	exe := filepath.Join(scratch, "qsc")
-	out, err := exec.Command("go", "build", "-o", exe, "github.com/quantum-secure-cloud/qsc/cmd/qsc").CombinedOutput()
+	out, err := exec.Command("go", "build", "-ldflags=-w", "-o", exe, "github.com/quantum-secure-cloud/qsc/cmd/qsc").CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("qsc cannot be built: %w: %s", err, out)
 	}
 	return exe, err
 })
-

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -78,10 +80,19 @@ func (o *pskOptions) check(c *cobra.Command, kind string) error {
 		return usage{errors.New("one end of the tunnel leads and the other follows: give either --lead HOST:PORT of the other end, or --listen HOST:PORT")}
 	case follows && (c.Flags().Changed("once") || c.Flags().Changed("every")):
 		return usage{errors.New("the leader decides when to rotate: --once and --every go with --lead")}
+	case leads && !hostPort(o.lead):
+		return usage{fmt.Errorf("--lead %s: give host and port of the other end, such as 192.0.2.2:7910", quoteArg(o.lead))}
+	case follows && !hostPort(o.follow):
+		return usage{fmt.Errorf("--listen %s: give host and port, or only the port, such as :7910", quoteArg(o.follow))}
 	case o.every <= 0:
 		return usage{fmt.Errorf("--every %v: give the time between two rotations, such as 2m", o.every)}
 	}
 	return nil
+}
+
+func hostPort(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	return err == nil && port != ""
 }
 
 func (a *app) pskWireGuard() *cobra.Command {
@@ -168,7 +179,11 @@ func (a *app) pskIKEv2() *cobra.Command {
 			}
 			text, err := os.ReadFile(conf)
 			if err != nil {
-				return qsc.E("", qsc.KindOf(err), "", "the connection's description: name its file with --conf: %w", err)
+				kind := qsc.Denied
+				if errors.Is(err, fs.ErrNotExist) {
+					kind = qsc.NotFound
+				}
+				return qsc.E("", kind, "", "name the file that describes the connection with --conf: %w", err)
 			}
 			k, err := ikev2.ParseConn(text, conn, child)
 			if err != nil {

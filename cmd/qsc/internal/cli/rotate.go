@@ -72,7 +72,7 @@ func (r *rotations) leads(ctx context.Context, o pskOptions, l *tunnel.Leader) e
 		return l.Rotate(ctx)
 	}
 	r.say(rotation{Event: "leading", Address: o.lead, Every: o.every.Seconds()},
-		"leading %s with the follower at %s, a new key every %s; Ctrl-C ends, and leaves the last key in place", o.name, o.lead, show.Duration(o.every))
+		"leading %q with the follower at %s, a new key every %s; Ctrl-C ends, and leaves the last key in place", o.name, o.lead, show.Duration(o.every))
 	return r.ended(l.Run(ctx, o.every))
 }
 
@@ -82,7 +82,7 @@ func (r *rotations) follows(ctx context.Context, o pskOptions, conf *tls.Config,
 		return qsc.E("", qsc.Busy, "", "cannot listen on %s: %w", o.follow, err)
 	}
 	r.say(rotation{Event: "following", Address: ln.Addr().String()},
-		"following %s on %s; Ctrl-C ends, and leaves the last key in place", o.name, ln.Addr())
+		"following %q on %s; Ctrl-C ends, and leaves the last key in place", o.name, ln.Addr())
 	return r.ended(f.Serve(ctx, tunnel.Listen(ln, conf, qsc.AppID(o.peer))))
 }
 
@@ -152,7 +152,7 @@ func (r *rotations) outcome(e tunnel.Event) string {
 	case "hello":
 		what = "no new key can be agreed on; "
 	case "draw":
-		what = "no new key from the network; "
+		what = "no new key from the network (qsc status shows its links and stock); "
 	default:
 		what = "key " + e.ID.String() + " is not taken into use; "
 	}

@@ -9,7 +9,7 @@ import (
 
 // operation is the name of the function that an error passed, such as
 // "vault.Put: ", which helps nobody at a prompt.
-var operation = regexp.MustCompile(`(^|[\s:;(])[a-z]+(\.[A-Z][A-Za-z]*)+: `)
+var operation = regexp.MustCompile(`(^|[\s:;(])[a-z]+[0-9]*(\.[A-Z][A-Za-z]*)+: `)
 
 // floor is an operation without a method: the name of a package.
 var floor = regexp.MustCompile(`(^|: |; )(admin|fleet|node|demo|transport|site): `)
