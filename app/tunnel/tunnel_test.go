@@ -172,6 +172,42 @@ func TestFollowersEncryptorGone(t *testing.T) {
 	}
 }
 
+// leaver is an encryptor whose user gives up at a step.
+type leaver struct {
+	box
+	at    string
+	leave context.CancelFunc
+}
+
+func (l *leaver) Stage(ctx context.Context, k tunnel.Key) error {
+	if l.at == "stage" {
+		l.leave()
+	}
+	return errors.Join(l.box.Stage(ctx, k), ctx.Err())
+}
+
+func (l *leaver) Switch(ctx context.Context, id qsc.KeyID) error {
+	if l.at == "switch" {
+		l.leave()
+	}
+	return errors.Join(l.box.Switch(ctx, id), ctx.Err())
+}
+
+// A user who leaves before the ends switch gets the old key at both, and one who
+// leaves in between the new one.
+func TestLeaving(t *testing.T) {
+	for at, want := range map[string]bool{"stage": false, "switch": true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		a, b := &leaver{at: at, leave: cancel}, &box{}
+		lead, _ := tunneltest.Rig(t, &tunneltest.Keys{}, a, b)
+		err := lead.Rotate(ctx)
+		if changed := a.key() != [32]byte{}; a.key() != b.key() || changed != want || (err == nil) != want {
+			t.Errorf("at %s: the ends agree: %t, the key is new: %t, error %v", at, a.key() == b.key(), changed, err)
+		}
+		wiped(t, &a.box, b)
+	}
+}
+
 // Whatever step fails at whichever end, before or after its effect, the ends
 // agree again at the latest when the next rotation succeeds; and as long as no
 // answer is lost they agree right after the failure.
