@@ -72,21 +72,27 @@ func (w *world) intruder(id qsc.AppID) *etsi014.Client { return w.intruders[id] 
 
 func newWorld(t *testing.T, seed uint64, perFlow int) *world {
 	w := &world{network: open(t), seed: seed, oracle: newOracle(), intruders: map[qsc.AppID]*etsi014.Client{}, kills: map[qsc.NodeID]int64{}}
-	t.Logf("QSC_SEED=%d", seed)
+	w.employ(perFlow)
+	return w
+}
+
+// employ makes so many workers for each flow, and the clients of intruders.
+func (w *world) employ(perFlow int) {
+	w.t.Logf("QSC_SEED=%d", w.seed)
 	for _, a := range homes {
 		w.intruders[a.id] = w.client(a.id)
 	}
 	for i := range flows {
 		for j := range perFlow {
-			w.workers = append(w.workers, w.worker(i, rand.New(rand.NewPCG(seed, uint64(1000+100*i+j)))))
+			w.workers = append(w.workers, w.worker(i, rand.New(rand.NewPCG(w.seed, uint64(1000+100*i+j)))))
 		}
 	}
-	return w
 }
 
 // No key ID and no key bit goes to two pairs or twice to one end, whatever
 // happens to nodes, links and answers; and after every recovery there is key.
 func TestNoKeyTwice(t *testing.T) {
+	t.Parallel()
 	total, quota := int64(100_000), 6
 	if long() {
 		total, quota = 10_000_000, 100

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	mrand "math/rand/v2"
@@ -230,10 +231,8 @@ func (k *worker) fetchAgain(ctx context.Context, i int, ids []qsc.KeyID, answere
 // intrude has somebody who was not named ask for keys.
 func (k *worker) intrude(ctx context.Context, ids []qsc.KeyID) {
 	who := homes[k.r.IntN(len(homes))].id
-	for _, s := range k.f.slaves {
-		if who == s {
-			return
-		}
+	if slices.Contains(k.f.slaves, who) {
+		return
 	}
 	master := k.f.master
 	if k.chance(3) {

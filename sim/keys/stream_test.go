@@ -140,6 +140,7 @@ func (d *drawer) run(ctx context.Context, c *etsi004.Client) error {
 // between are killed: what both have at an index is the same, nothing comes twice,
 // and after every kill there is more.
 func TestStreamAcrossKills(t *testing.T) {
+	t.Parallel()
 	kills := 8
 	if long() {
 		kills = 100
