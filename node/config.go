@@ -52,6 +52,8 @@ type Config struct {
 	TLS     TLS        `toml:"tls,omitempty"`
 	KME     KME        `toml:"kme,omitempty"`
 	Control Control    `toml:"control,omitempty"`
+
+	Device map[string]Device `toml:"device,omitempty"` // by link
 }
 
 // TLS names the files of this node's certificate and of the CA it trusts.
@@ -100,6 +102,14 @@ func LoadConfig(path string) (Config, error) {
 		if *p != "" && !isURL(*p) {
 			*p = below(dir, *p)
 		}
+	}
+	for link, d := range c.Device {
+		for _, p := range []*string{&d.Cert, &d.Key, &d.CA} {
+			if *p != "" {
+				*p = below(dir, *p)
+			}
+		}
+		c.Device[link] = d
 	}
 	if err := c.check(); err != nil {
 		return c, qsc.E("node.LoadConfig", qsc.Invalid, path, "%w", err)
@@ -165,6 +175,9 @@ func (c Config) check() error {
 	}
 	if c.Control.Listen == "" && (c.Control.Store != "" || c.Control.ETSI015 != "" || c.Control.Cluster != "") {
 		bad(`control.store, control.cluster and control.etsi015 belong to a controller: give it an address with control.listen`)
+	}
+	for _, link := range slices.Sorted(maps.Keys(c.Device)) {
+		c.Device[link].check(link, bad)
 	}
 	return errors.Join(errs...)
 }

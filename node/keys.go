@@ -26,12 +26,29 @@ func (n *Node) openSupply() error {
 			rate, _ := n.agent.Pace(to, p)
 			return rate
 		},
-		Floor: n.guard.Floor,
+		Floor: n.guard.Floor, Segment: n.fitting(poolSegment), Chunk: n.fitting(appSegment),
 	})
 	if err == nil {
 		n.closer = append(n.closer, n.supply.Close)
 	}
 	return err
+}
+
+// Bytes of one relay round, for key by identifier and for streams, where the
+// network's rings are large enough.
+const (
+	poolSegment = 64 << 10
+	appSegment  = 1 << 20
+)
+
+// fitting is the most that a round may take of every link of the network, so that
+// all nodes cut their key alike: an eighth of the smallest ring.
+func (n *Node) fitting(most int) int {
+	least := int64(most)
+	for _, l := range n.net.Links {
+		least = min(least, l.Pad/8)
+	}
+	return int(max(least&^(4<<10-1), 4<<10))
 }
 
 // openRelay joins the channels to the supply: from here on key is made.

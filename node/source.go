@@ -18,11 +18,13 @@ import (
 //	ledger/    the rings, table and marks of package ledger
 //	stock/     couriered key of package preshared
 //	seed.json  of package simulated
+//	device/    what package device/etsi014 remembers of the vendor's keys
 const (
 	linksDir  = "links"
 	ledgerDir = "ledger"
 	stockDir  = "stock"
 	seedName  = "seed.json"
+	deviceDir = "device"
 )
 
 func linkDir(id qsc.LinkID, part string) string { return filepath.Join(linksDir, string(id), part) }
@@ -49,6 +51,8 @@ func (n *Node) openSource(e *linkEnd) (quantum.Link, error) {
 			return nil, err
 		}
 		return simulated.Open(simulated.Config{Link: e.link.ID, Seed: seed, Rate: e.link.Rate, Block: e.link.Block})
+	case topology.KindDevice:
+		return n.openDevice(e)
 	}
 	return nil, qsc.E("node.Open", qsc.Unsupported, string(e.link.ID), "links of kind %s cannot be run yet", e.link.Kind)
 }

@@ -10,6 +10,7 @@ import (
 const (
 	KindPreshared = "preshared"
 	KindSimulated = "simulated"
+	KindDevice    = "device"
 )
 
 // LinkKind is a kind of link that a description may name.
@@ -27,7 +28,7 @@ var linkKinds = []LinkKind{
 	{"twin-field", "twin field through a middle station", false},
 	{"satellite", "free space through a satellite", false},
 	{"repeater", "entanglement through quantum repeaters", false},
-	{"device", "key taken from a vendor's device", false},
+	{KindDevice, "key taken from a vendor's device by ETSI GS QKD 014 or 004", true},
 }
 
 // Kinds lists every kind of link that a description may name.
@@ -68,6 +69,6 @@ func (n *Network) Runnable() error {
 		bad, more = bad[:10], ", ..."
 	}
 	return qsc.E("topology.Runnable", qsc.Unsupported, n.Name,
-		"this version runs links of kind %s and %s only; change the kind of %s%s",
-		KindPreshared, KindSimulated, strings.Join(bad, ", "), more)
+		"this version runs links of kind %s, %s and %s only; change the kind of %s%s",
+		KindPreshared, KindSimulated, KindDevice, strings.Join(bad, ", "), more)
 }

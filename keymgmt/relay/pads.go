@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/its/otp"
@@ -40,6 +41,9 @@ func (p *pads) stretches() []stretch {
 // After Timeout it may go on; after any other error, or for the last time, p must
 // fail.
 func (l *Link) reserve(ctx context.Context, p *pads, n int) error {
+	if err := l.room(ctx, n-p.size()); err != nil {
+		return err
+	}
 	for left := n - p.size(); left > 0; left = n - p.size() {
 		if len(p.parts) == maxParts || len(p.void) > maxParts {
 			return qsc.E("relay.reserve", qsc.Exhausted, string(l.ID), "the key lies in too many pieces: ask again")
@@ -57,6 +61,35 @@ func (l *Link) reserve(ctx context.Context, p *pads, n int) error {
 			continue
 		}
 		p.parts = append(p.parts, &pad)
+	}
+	return nil
+}
+
+// A round takes no more than half of a lane's ring, and leaves some for the
+// frames that carry its order: a receiver whose ring is full of key that waits for
+// its order has no room for the block under which that order comes.
+const (
+	ringPart = 2
+	leave    = 64 << 10 // bytes, at most
+	leaves   = 8        // the part of a ring, where that is less
+	lookIn   = 5 * time.Millisecond
+)
+
+// room waits until n bytes can be taken from the link's sending lane.
+func (l *Link) room(ctx context.Context, n int) error {
+	for n > 0 {
+		a := l.Ledger.Status().Lanes[keymgmt.SendData(l.End)]
+		if int64(n) > a.Capacity/ringPart {
+			return qsc.E("relay.reserve", qsc.Exhausted, string(l.ID), "a round of %d bytes of key is too much for rings of %d: give the link a larger pad", n, a.Capacity)
+		}
+		if a.Left >= int64(n)+min(leave, a.Capacity/leaves) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return qsc.E("relay.reserve", qsc.Timeout, string(l.ID), "the link has not enough key: %w", context.Cause(ctx))
+		case <-time.After(lookIn):
+		}
 	}
 	return nil
 }
