@@ -62,7 +62,7 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 // on; it goes on itself when there is room, and also when it was killed meanwhile.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	w := &world{network: prepare(t), seed: seed(t), oracle: newOracle(), intruders: map[qsc.AppID]*etsi014.Client{}, kills: map[qsc.NodeID]int64{}}
+	w := &world{network: prepare(t, simulated), seed: seed(t), oracle: newOracle(), intruders: map[qsc.AppID]*etsi014.Client{}, kills: map[qsc.NodeID]int64{}}
 	small := smallSupply(t, w.network, "c", "16m")
 	if err := w.fleet.Start(t.Context()); err != nil {
 		t.Fatal(err)

@@ -27,14 +27,19 @@ const patience = 40 * time.Second
 // are joined by two disjoint paths and four pairs have no link.
 var nodes = []qsc.NodeID{"a", "b", "c", "d", "e"}
 
-func describe() string {
+const (
+	simulated = "kind = \"simulated\"\nrate = \"60 Mbit/s\""
+	couriered = "kind = \"preshared\""
+)
+
+func describe(kind string) string {
 	var b strings.Builder
 	b.WriteString("name = \"ring\"\n")
 	for _, id := range nodes {
 		fmt.Fprintf(&b, "[[site]]\nid = %q\n[[node]]\nid = %q\n", id, id)
 	}
 	for _, ends := range []string{"ab", "bc", "cd", "de", "ea", "be"} {
-		fmt.Fprintf(&b, "[[link]]\nends = [%q, %q]\npad = \"4 MiB\"\nblock = \"64 KiB\"\nkind = \"simulated\"\nrate = \"60 Mbit/s\"\n", ends[:1], ends[1:])
+		fmt.Fprintf(&b, "[[link]]\nends = [%q, %q]\npad = \"4 MiB\"\nblock = \"64 KiB\"\n%s\n", ends[:1], ends[1:], kind)
 	}
 	return b.String()
 }
@@ -52,10 +57,10 @@ type network struct {
 }
 
 // prepare makes everything but the processes.
-func prepare(t testing.TB) *network {
+func prepare(t testing.TB, kind string) *network {
 	n := &network{t: t, dir: shortDir(t), pads: tap.NewPads(), prog: &tap.Progress{}, taps: map[qsc.LinkID]*tap.Tap{}, saes: map[qsc.AppID]*sae{}}
 	file := filepath.Join(n.dir, "ring.toml")
-	write(t, file, []byte(describe()))
+	write(t, file, []byte(describe(kind)))
 	var err error
 	if n.net, err = node.LoadNetwork(file); err != nil {
 		t.Fatal(err)
@@ -86,8 +91,8 @@ func prepare(t testing.TB) *network {
 	return n
 }
 
-func open(t testing.TB) *network {
-	n := prepare(t)
+func open(t testing.TB, kind string) *network {
+	n := prepare(t, kind)
 	if err := n.fleet.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

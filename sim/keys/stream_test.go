@@ -145,7 +145,7 @@ func TestStreamAcrossKills(t *testing.T) {
 	if long() {
 		kills = 100
 	}
-	w := &world{network: open(t), seed: seed(t), oracle: newOracle(), kills: map[qsc.NodeID]int64{}}
+	w := &world{network: open(t, simulated), seed: seed(t), oracle: newOracle(), kills: map[qsc.NodeID]int64{}}
 	t.Logf("QSC_SEED=%d", w.seed)
 	r := mrand.New(mrand.NewPCG(w.seed, 4))
 	p := &tape{oracle: w.oracle, got: [2]map[uint32]uint64{{}, {}}}
