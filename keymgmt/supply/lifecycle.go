@@ -33,6 +33,7 @@ func (s *Supply) found(d streamDesc) (*stream, *round) {
 	st.confirmed = true
 	st.demand.size = s.cfg.First
 	s.place(st)
+	wake(s.stir)
 	return st, s.j.add(record{kind: recStream, stream: st.num, desc: &st.streamDesc})
 }
 

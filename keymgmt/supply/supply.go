@@ -91,6 +91,7 @@ type Supply struct {
 	stop  context.CancelFunc
 	work  sync.WaitGroup
 	poke  chan struct{} // wakes the maker
+	stir  chan struct{} // wakes the syncer: a stream is new
 	inbox chan told
 	slots chan struct{} // relay rounds under way
 }
@@ -115,7 +116,7 @@ func Open(cfg Config) (*Supply, error) {
 	}
 	s := &Supply{cfg: cfg, streams: map[streamKey]*stream{}, byNum: map[uint32]*stream{}, pools: map[poolKey]*stream{},
 		slaves: map[qsc.NodeID][]*stream{}, pairs: map[pairName]*pairUse{}, gifts: map[qsc.KeyID]*gift{}, told: map[giftKey]*gift{},
-		asks: map[giftKey]chan bool{}, poke: make(chan struct{}, 1), inbox: make(chan told, 1024), slots: make(chan struct{}, cfg.Rounds)}
+		asks: map[giftKey]chan bool{}, poke: make(chan struct{}, 1), stir: make(chan struct{}, 1), inbox: make(chan told, 1024), slots: make(chan struct{}, cfg.Rounds)}
 	s.retries.init()
 	s.random.init()
 	s.ctx, s.stop = context.WithCancel(context.Background())

@@ -106,21 +106,32 @@ const (
 	syncRare  = time.Hour // a slave asks whether a silent stream is still there
 )
 
+// syncLook is how often streams are looked at, syncIdle without any.
+const (
+	syncLook = 50 * time.Millisecond
+	syncIdle = time.Second
+)
+
 func (s *Supply) syncer() {
-	timer := time.NewTicker(50 * time.Millisecond)
+	timer := time.NewTimer(syncLook)
 	defer timer.Stop()
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
+		case <-s.stir:
 		case <-timer.C:
-			s.syncAll()
 		}
+		pause := syncIdle
+		if s.syncAll() > 0 {
+			pause = syncLook
+		}
+		timer.Reset(pause)
 	}
 }
 
-// syncAll speaks of every stream that is due.
-func (s *Supply) syncAll() {
+// syncAll speaks of every stream that is due, and returns how many there are.
+func (s *Supply) syncAll() int {
 	now := s.cfg.Now()
 	s.mu.Lock()
 	var due []*stream
@@ -129,6 +140,7 @@ func (s *Supply) syncAll() {
 			due = append(due, st)
 		}
 	}
+	all := len(s.streams)
 	s.mu.Unlock()
 	for _, st := range due {
 		switch {
@@ -144,6 +156,7 @@ func (s *Supply) syncAll() {
 			s.announce(st)
 		}
 	}
+	return all
 }
 
 // due reports whether the stream has something to say now. mu is held.
