@@ -126,6 +126,17 @@ func (e *end) told() (ids []string) {
 	return ids
 }
 
+// took lists what the rotations took, in seconds, the quickest first.
+func (e *end) took() (all []float64) {
+	for _, v := range e.all() {
+		if v.Event == "rotated" {
+			all = append(all, v.Seconds)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // rotates waits for a number of rotations from now on.
 func (e *end) rotates(more int) {
 	e.t.Helper()

@@ -104,85 +104,122 @@ func TestStrongSwan(t *testing.T) {
 	e.run(t)
 }
 
-// run lives the life of a tunnel, under pings of which none may be lost.
+// life is a tunnel on keys of a network, under pings of which none may be lost.
+type life struct {
+	*testing.T
+	e                *encryptors
+	n                *network
+	port             string
+	leader, follower *end
+	pings            [2]*tunneltest.Pinging
+	begin            time.Time
+}
+
+// run lives it.
 func (e *encryptors) run(t *testing.T) {
-	n := open(t)
-	port, err := tap.FreeAddress()
-	if err != nil {
+	l := &life{T: t, e: e, n: open(t), begin: time.Now()}
+	var err error
+	if l.port, err = tap.FreeAddress(); err != nil {
 		t.Fatal(err)
 	}
-	follow := func() *end { return n.psk(1, append(slices.Clone(e.args[1]), "--listen", port)...) }
-	lead := func() *end { return n.psk(0, append(slices.Clone(e.args[0]), "--lead", port, "--every", every)...) }
-	begin := time.Now()
-	step := func(what string) { t.Logf("%6.2f s  %s", time.Since(begin).Seconds(), what) }
-
-	leader, follower := lead(), follow() // either may be first
-	leader.rotates(1)
-	for i := range e.addr {
-		if !e.Reaches(i, e.addr[1-i], 10*time.Second) {
-			t.Fatal("the tunnel does not come up")
-		}
-	}
-	pings := [2]*tunneltest.Pinging{e.Ping(0, e.addr[1], beat), e.Ping(1, e.addr[0], beat)}
-	flows := func() {
-		t.Helper()
-		a, b := pings[0].Received(), pings[1].Received()
-		tunneltest.Await(t, "traffic flows", patience, func() bool { return pings[0].Received() > a+4 && pings[1].Received() > b+4 })
-	}
-	step("the tunnel is up")
-	leader.rotates(rounds)
+	l.up()
+	l.leader.rotates(rounds)
 	for os.Getenv("QSC_LONG") != "" && !e.enough() {
-		leader.rotates(rounds)
+		l.leader.rotates(rounds)
 	}
-	step("rotated under traffic")
+	took := l.leader.took()
+	l.step("%d rotations under traffic; they took %.3f s, the slowest %.3f s", len(took), took[len(took)/2], took[len(took)-1])
+	l.dry()
+	l.killed()
+	l.ended()
+}
 
-	if err := n.fleet.Kill(relay); err != nil {
-		t.Fatal(err)
-	}
-	n.dry()
-	if f := leader.fails("key exhausted"); f.Step != "draw" || !strings.Contains(f.Text, "not enough keys") {
-		t.Errorf("without key the leader says %+v", f)
-	}
-	flows()
-	same(t, leader.told(), follower.told())
-	e.holds(t, last(leader.told()))
-	step("no key left; the tunnel goes on under the last one")
-	if err := n.fleet.StartNode(t.Context(), relay); err != nil {
-		t.Fatal(err)
-	}
-	leader.rotates(2)
-	step("the relay is back, and so is key")
+func (l *life) lead() *end {
+	return l.n.psk(0, append(slices.Clone(l.e.args[0]), "--lead", l.port, "--every", every)...)
+}
 
-	follower.kill()
-	if f := leader.fails("unreachable"); !strings.Contains(f.Text, "is qsc running there with --listen?") {
-		t.Errorf("without a follower the leader says %+v", f)
-	}
-	flows()
-	follower = follow()
-	leader.rotates(2)
-	step("a new follower is taken up")
-	leader.kill()
-	flows()
-	leader = lead()
-	leader.rotates(2)
-	step("a new leader takes over")
+func (l *life) follow() *end {
+	return l.n.psk(1, append(slices.Clone(l.e.args[1]), "--listen", l.port)...)
+}
 
-	if code := leader.interrupt(); code != 0 {
-		t.Errorf("Ctrl-C ends the leader with exit code %d", code)
-	}
-	e.holds(t, last(leader.told()))
-	if code := follower.interrupt(); code != 0 {
-		t.Errorf("Ctrl-C ends the follower with exit code %d", code)
-	}
-	flows()
-	for _, p := range pings {
-		sent, got := p.Stop()
-		t.Logf("%d pings sent, %d answered", sent, got)
-		if sent < 100 || got != sent {
-			t.Errorf("%d of %d pings answered", got, sent)
+func (l *life) step(what string, args ...any) {
+	l.Logf("%6.2f s  "+what, append([]any{time.Since(l.begin).Seconds()}, args...)...)
+}
+
+// flows waits for traffic both ways from now on.
+func (l *life) flows() {
+	l.Helper()
+	a, b := l.pings[0].Received(), l.pings[1].Received()
+	tunneltest.Await(l, "traffic flows", patience, func() bool { return l.pings[0].Received() > a+4 && l.pings[1].Received() > b+4 })
+}
+
+func (l *life) up() {
+	l.leader, l.follower = l.lead(), l.follow() // either may be first
+	l.leader.rotates(1)
+	for i := range l.e.addr {
+		if !l.e.Reaches(i, l.e.addr[1-i], 10*time.Second) {
+			l.Fatal("the tunnel does not come up")
 		}
 	}
-	step("ended")
+	l.pings = [2]*tunneltest.Pinging{l.e.Ping(0, l.e.addr[1], beat), l.e.Ping(1, l.e.addr[0], beat)}
+	l.step("the tunnel is up")
+}
+
+// dry takes the key away, by killing the only node on its way, and gives it back.
+func (l *life) dry() {
+	if err := l.n.fleet.Kill(relay); err != nil {
+		l.Fatal(err)
+	}
+	l.n.dry()
+	if f := l.leader.fails("key exhausted"); f.Step != "draw" || !strings.Contains(f.Text, "not enough keys") {
+		l.Errorf("without key the leader says %+v", f)
+	}
+	l.flows()
+	same(l.T, l.leader.told(), l.follower.told())
+	l.e.holds(l.T, last(l.leader.told()))
+	l.step("no key left; the tunnel goes on under the last one")
+	if err := l.n.fleet.StartNode(l.Context(), relay); err != nil {
+		l.Fatal(err)
+	}
+	l.leader.rotates(2)
+	l.step("the relay is back, and so is key")
+}
+
+// killed kills first the follower's process, then the leader's.
+func (l *life) killed() {
+	l.follower.kill()
+	if f := l.leader.fails("unreachable"); !strings.Contains(f.Text, "is qsc running there with --listen?") {
+		l.Errorf("without a follower the leader says %+v", f)
+	}
+	l.flows()
+	l.follower = l.follow()
+	l.leader.rotates(2)
+	l.step("a new follower is taken up")
+	l.leader.kill()
+	l.flows()
+	l.leader = l.lead()
+	l.leader.rotates(2)
+	l.step("a new leader takes over")
+}
+
+// ended ends both with Ctrl-C and counts the pings.
+func (l *life) ended() {
+	if code := l.leader.interrupt(); code != 0 {
+		l.Errorf("Ctrl-C ends the leader with exit code %d", code)
+	}
+	l.e.holds(l.T, last(l.leader.told()))
+	if code := l.follower.interrupt(); code != 0 {
+		l.Errorf("Ctrl-C ends the follower with exit code %d", code)
+	}
+	l.flows()
+	for _, p := range l.pings {
+		sent, got := p.Stop()
+		l.Logf("%d pings sent, %d answered", sent, got)
+		if sent < 100 || got != sent {
+			l.Errorf("%d of %d pings answered", got, sent)
+		}
+	}
+	l.step("ended")
 }
 
 // same fails the test unless both ends have told of the same keys.
