@@ -5,14 +5,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 	"github.com/quantum-secure-cloud/qsc/node"
 )
 
 // While nothing fails, at most one byte in a thousand is burnt, of end-to-end key
 // and of the links' pads. The links are couriered: a simulated one loses blocks at
-// one end only, now and then, as devices do (docs/design/quantum.md).
+// one end only, now and then, as devices do (docs/design/quantum.md). There is no
+// controller: it would spread the courier's key over a day.
 func TestCalmBurnsLittle(t *testing.T) {
 	t.Parallel()
 	total := int64(20_000)
@@ -57,7 +57,7 @@ func (w *world) carry(done <-chan struct{}) {
 					continue
 				}
 				_, err := node.Provision(w.t.Context(), w.fleet.Network(), w.fleet.Dir(), l.ID, node.ProvisionOptions{Size: 24 << 20})
-				if err != nil && !qsc.IsKind(err, qsc.Busy) && w.t.Context().Err() == nil {
+				if err != nil && !passes(err) && w.t.Context().Err() == nil {
 					w.t.Error("provision: ", err)
 				}
 			}

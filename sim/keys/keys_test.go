@@ -93,11 +93,32 @@ func (w *world) employ(perFlow int) {
 // happens to nodes, links and answers; and after every recovery there is key.
 func TestNoKeyTwice(t *testing.T) {
 	t.Parallel()
-	total, quota := int64(100_000), 6
+	if long() {
+		underFaults(newWorld(t, simulated, seed(t), 2), 10_000_000, 100)
+		return
+	}
+	underFaults(newWorld(t, simulated, seed(t), 2), 100_000, 6)
+}
+
+// The same on couriered key, with an operator who brings more of it.
+func TestNoKeyTwiceOfACourier(t *testing.T) {
+	t.Parallel()
+	total, quota := int64(20_000), 3
 	if long() {
 		total, quota = 10_000_000, 100
 	}
-	w := newWorld(t, simulated, seed(t), 2)
+	w := newWorld(t, couriered, seed(t), 2)
+	done := make(chan struct{})
+	var carrying sync.WaitGroup
+	carrying.Go(func() { w.carry(done) })
+	defer carrying.Wait()
+	defer close(done)
+	underFaults(w, total, quota)
+}
+
+// underFaults draws so many keys in rounds.
+func underFaults(w *world, total int64, quota int) {
+	w.t.Helper()
 	w.recovery(-1)
 	began := time.Now()
 	for i := 0; w.oracle.totals().issued < total; i++ {
