@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/app/tunnel/tunneltest"
 	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 	"github.com/quantum-secure-cloud/qsc/gateway/enrol"
 	"github.com/quantum-secure-cloud/qsc/internal/etsi014"
@@ -67,6 +68,7 @@ func open(t testing.TB) *network {
 	n.linked()
 	n.run(&n.saes[0], "sae", "add", "alice", "--node", "koganei")
 	n.run(&n.saes[1], "sae", "add", "bob", "--node", "hongo", "--with", "alice")
+	n.known()
 	return n
 }
 
@@ -106,10 +108,24 @@ func stderr(err error) string {
 	return ""
 }
 
-// dry takes all key that alice's node still has for the two applications.
-func (n *network) dry() {
+// known waits until both nodes have read of the two applications, and key is
+// there for them.
+func (n *network) known() {
 	n.t.Helper()
-	a := n.saes[0]
+	for i := range n.saes {
+		c := n.client(i)
+		tunneltest.Await(n.t, "key for "+n.saes[i].ID, patience, func() bool {
+			s, err := c.Status(n.t.Context(), n.saes[1-i].ID)
+			return err == nil && (i > 0 || s.Stored > 0)
+		})
+		c.Close()
+	}
+}
+
+// client calls an application's node as that application.
+func (n *network) client(i int) *etsi014.Client {
+	n.t.Helper()
+	a := n.saes[i]
 	conf, err := enrol.LoadTLS(a.CertFile, a.KeyFile, a.CA)
 	if err != nil {
 		n.t.Fatal(err)
@@ -118,6 +134,13 @@ func (n *network) dry() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
+	return c
+}
+
+// dry takes all key that alice's node still has for the two applications.
+func (n *network) dry() {
+	n.t.Helper()
+	c := n.client(0)
 	defer c.Close()
 	for size := 64; size > 0; {
 		k, err := c.EncKeys(n.t.Context(), n.saes[1].ID, etsi014.KeyRequest{Number: size, Size: 256})

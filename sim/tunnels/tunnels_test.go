@@ -34,6 +34,7 @@ const (
 // A real WireGuard pair on keys of the network. Afterwards a new handshake is
 // made with the last key, and none with another.
 func TestWireGuard(t *testing.T) {
+	t.Parallel() // it mostly waits
 	w := tunneltest.NewWireGuard(t)
 	e := &encryptors{Pair: w.Pair, addr: [2]string{"10.91.0.1", "10.91.0.2"}}
 	for i, name := range w.Name {
@@ -82,6 +83,7 @@ func device(t *testing.T, w *tunneltest.WireGuard, i int) wireguard.Peer {
 
 // A real strongSwan pair on keys of the network.
 func TestStrongSwan(t *testing.T) {
+	t.Parallel()
 	s := tunneltest.NewStrongSwan(t)
 	e := &encryptors{Pair: s.Pair, addr: [2]string{"10.91.1.1", "10.91.2.1"}}
 	for i := range s.Socket {
