@@ -53,7 +53,8 @@ func (w *world) carry(done <-chan struct{}) {
 				continue
 			}
 			for _, l := range s.Links {
-				if l.Stock > 16<<20 {
+				// One direction may be dry while the stock is full of the other's.
+				if l.Stock > 16<<20 && min(l.Send.Left, l.Recv.Left) > 3<<20 {
 					continue
 				}
 				_, err := node.Provision(w.t.Context(), w.fleet.Network(), w.fleet.Dir(), l.ID, node.ProvisionOptions{Size: 24 << 20})

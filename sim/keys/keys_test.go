@@ -218,8 +218,12 @@ func (w *world) recovery(round int) {
 	for j, k := range w.workers {
 		all.Go(func() {
 			b, err := k.draw(w.t.Context())
+			drawn := time.Since(began)
 			if err == nil {
 				err = k.fetch(w.t.Context(), b)
+			}
+			if took := time.Since(began); took > time.Second {
+				w.note("  %v drew after %v and fetched after %v", k.f, drawn.Round(time.Millisecond), took.Round(time.Millisecond))
 			}
 			if err == nil && k.chance(3) {
 				err = k.fetchLate(w.t.Context())
