@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
-	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 	"github.com/quantum-secure-cloud/qsc/gateway/enrol"
 	load004 "github.com/quantum-secure-cloud/qsc/gateway/etsi004/load"
 	load014 "github.com/quantum-secure-cloud/qsc/gateway/etsi014/load"
@@ -31,8 +30,8 @@ type KeysOptions struct {
 	Progress func(text string)
 }
 
-// keysNetwork is two nodes, each a process, and a link that makes key as fast as
-// an ETSI 004 stream may want it.
+// keysNetwork is two nodes, each a process, and a link whose rings hold, from the
+// start, all that will be drawn.
 const keysNetwork = `name = "keys"
 [[site]]
 id = "a"
@@ -44,10 +43,12 @@ id = "a"
 id = "b"
 [[link]]
 ends = ["a", "b"]
-kind = "simulated"
-rate = "6 Gbit/s"
-pad = "256 MiB"
+kind = "preshared"
+pad = "%d MiB"
 `
+
+// drawn is about how fast a stream may be, in MiB a second, with room.
+const drawn = 256
 
 // Keys measures the key management layer: keys drawn at one node and fetched at
 // the other by each protocol, clients included, beside a bare Go server behind
@@ -79,9 +80,10 @@ type pairBench struct {
 
 var pairIDs = [2]string{"alice", "bob"}
 
-func openPair(ctx context.Context, dir string) (b *pairBench, err error) {
+func openPair(ctx context.Context, dir string, opt KeysOptions) (b *pairBench, err error) {
 	path := filepath.Join(dir, "keys.toml")
-	if err := os.WriteFile(path, []byte(keysNetwork), 0o600); err != nil {
+	pad := int(float64(opt.Runs)*opt.Duration.Seconds()*drawn) + 256
+	if err := os.WriteFile(path, fmt.Appendf(nil, keysNetwork, pad), 0o600); err != nil {
 		return nil, qsc.E("bench", qsc.NoSpace, "", "%w", err)
 	}
 	net, err := node.LoadNetwork(path)
@@ -92,21 +94,33 @@ func openPair(ctx context.Context, dir string) (b *pairBench, err error) {
 	if b.fleet, err = fleet.Open(ctx, net, filepath.Join(dir, "keys"), fleet.Options{}); err != nil {
 		return nil, err
 	}
-	if err := b.admit(); err != nil {
+	if err := errors.Join(b.admit(), b.release()); err != nil {
 		return nil, errors.Join(err, b.fleet.Close())
 	}
 	if err := b.fleet.Start(ctx); err != nil {
 		return nil, errors.Join(err, b.fleet.Close())
 	}
-	if low := b.fleet.Await(ctx, stocked); len(low) > 0 {
+	if low := b.fleet.Await(ctx, filled); len(low) > 0 {
 		return nil, qsc.E("bench", qsc.Unreachable, "", "links that did not come up with their key: %v (%v)", low, b.fleet.Close())
 	}
 	return b, nil
 }
 
-// stocked says that a link is up and its rings are nearly full.
-func stocked(l admin.Link) bool {
-	return l.Up && l.Send.Left > l.Send.Capacity*9/10 && l.Recv.Left > l.Recv.Capacity*9/10
+// release takes the nodes from their controller, which would spread couriered key
+// over a day.
+func (b *pairBench) release() error {
+	for _, n := range b.fleet.Network().Nodes {
+		file := fleet.ConfigFile(b.fleet.NodeDir(n.ID))
+		c, err := node.ReadConfig(file)
+		if err != nil {
+			return err
+		}
+		c.Control = node.Control{}
+		if err := c.Save(file); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // admit enrols the two applications and reads where their doors are.
@@ -149,7 +163,7 @@ func (b *pairBench) admit() (err error) {
 
 func doorRows(ctx context.Context, dir string, opt KeysOptions) (rows []Row, err error) {
 	opt.Progress("doors: two nodes, filling their link")
-	b, err := openPair(ctx, dir)
+	b, err := openPair(ctx, dir, opt)
 	if err != nil {
 		return nil, err
 	}
