@@ -47,6 +47,9 @@ kind = "preshared"
 pad = "%d MiB"
 `
 
+// pad is the MiB of key that a direction of a link needs for all takings.
+func (o KeysOptions) pad() int { return int(float64(o.Runs)*o.Duration.Seconds()*drawn) + 256 }
+
 // drawn is about how fast a stream may be, in MiB a second, with room.
 const drawn = 256
 
@@ -82,8 +85,7 @@ var pairIDs = [2]string{"alice", "bob"}
 
 func openPair(ctx context.Context, dir string, opt KeysOptions) (b *pairBench, err error) {
 	path := filepath.Join(dir, "keys.toml")
-	pad := int(float64(opt.Runs)*opt.Duration.Seconds()*drawn) + 256
-	if err := os.WriteFile(path, fmt.Appendf(nil, keysNetwork, pad), 0o600); err != nil {
+	if err := os.WriteFile(path, fmt.Appendf(nil, keysNetwork, opt.pad()), 0o600); err != nil {
 		return nil, qsc.E("bench", qsc.NoSpace, "", "%w", err)
 	}
 	net, err := node.LoadNetwork(path)
@@ -284,7 +286,7 @@ func relayRows(ctx context.Context, dir string, opt KeysOptions) ([]Row, error) 
 	slices.Sort(took)
 	ms := float64(took[len(took)/2].Microseconds()) / 1e3
 	opt.Progress("relay-3hops-throughput: four nodes in a row, filling their links")
-	if r, err = measure.OpenRow(ctx, filepath.Join(dir, "three"), 4, int64(opt.Runs)*(448<<20)); err != nil {
+	if r, err = measure.OpenRow(ctx, filepath.Join(dir, "three"), 4, int64(opt.pad())<<20); err != nil {
 		return nil, err
 	}
 	var rates, ratios []float64

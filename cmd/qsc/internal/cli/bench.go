@@ -50,7 +50,7 @@ func (a *app) benchKeys() *cobra.Command {
 			return bench.Write(a.out, rows, a.json)
 		},
 	}
-	c.Flags().DurationVar(&opt.Duration, "duration", 3*time.Second, "of each taking")
+	c.Flags().DurationVar(&opt.Duration, "duration", 2*time.Second, "of each taking")
 	c.Flags().IntVar(&opt.Runs, "runs", 3, "takings of each figure, of which the median counts")
 	c.Flags().StringVar(&opt.Dir, "dir", "", "scratch directory (default: the system's temporary one)")
 	return c
