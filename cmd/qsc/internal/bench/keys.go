@@ -47,6 +47,9 @@ kind = "preshared"
 pad = "%d MiB"
 `
 
+// encryptors is how many pairs of them ask at once.
+const encryptors = 10
+
 // pad is the MiB of key that a direction of a link needs for all takings.
 func (o KeysOptions) pad() int { return int(float64(o.Runs)*o.Duration.Seconds()*drawn) + 256 }
 
@@ -186,7 +189,7 @@ func doorRows(ctx context.Context, dir string, opt KeysOptions) (rows []Row, err
 	} {
 		opt.Progress(w.name)
 		b.agree(w.curve)
-		more, err := b.pairs(ctx, w.name, w.unit, load014.Plan{Batch: w.batch, NewTLS: w.newTLS, Duration: opt.Duration}, opt.Runs)
+		more, err := b.pairs(ctx, w.name, w.unit, load014.Plan{Batch: w.batch, NewTLS: w.newTLS, Duration: opt.Duration, Workers: encryptors}, opt.Runs)
 		if err != nil {
 			return nil, err
 		}
