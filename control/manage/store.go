@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
@@ -103,11 +104,23 @@ func migrate(ctx context.Context, op string, dialect goose.Dialect, db *sql.DB) 
 		return err
 	}
 	for attempt := 0; ; attempt++ {
-		if err = up(ctx, op, p); err == nil || attempt == 5 || qsc.KindOf(failed(op, err)) != qsc.Exists {
+		err = up(ctx, op, p)
+		if kind := qsc.KindOf(failed(op, err)); err == nil || attempt == migrateTries || kind != qsc.Exists && kind != qsc.Busy {
 			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(migratePause):
 		}
 	}
 }
+
+// How often a migration that met another's is tried, and after which pause.
+const (
+	migrateTries = 50
+	migratePause = 20 * time.Millisecond
+)
 
 func up(ctx context.Context, op string, p *goose.Provider) error {
 	have, err := p.GetDBVersion(ctx)

@@ -30,9 +30,9 @@ type KeysOptions struct {
 	Progress func(text string)
 }
 
-// keysNetwork is two nodes, each a process, and a link whose rings hold, from the
+// pairNetwork is two nodes, each a process, and a link whose rings hold, from the
 // start, all that will be drawn.
-const keysNetwork = `name = "keys"
+const pairNetwork = `name = "keys"
 [[site]]
 id = "a"
 [[site]]
@@ -88,7 +88,7 @@ var pairIDs = [2]string{"alice", "bob"}
 
 func openPair(ctx context.Context, dir string, opt KeysOptions) (b *pairBench, err error) {
 	path := filepath.Join(dir, "keys.toml")
-	if err := os.WriteFile(path, fmt.Appendf(nil, keysNetwork, opt.pad()), 0o600); err != nil {
+	if err := os.WriteFile(path, fmt.Appendf(nil, pairNetwork, opt.pad()), 0o600); err != nil {
 		return nil, qsc.E("bench", qsc.NoSpace, "", "%w", err)
 	}
 	net, err := node.LoadNetwork(path)
