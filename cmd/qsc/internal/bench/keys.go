@@ -48,7 +48,7 @@ pad = "%d MiB"
 `
 
 // encryptors is how many pairs of them ask at once.
-const encryptors = 10
+const encryptors = 14
 
 // pad is the MiB of key that a direction of a link needs for all takings.
 func (o KeysOptions) pad() int { return int(float64(o.Runs)*o.Duration.Seconds()*drawn) + 256 }
