@@ -27,6 +27,10 @@ const (
 	Busy                     // somebody else holds the directory or the lock
 	Timeout                  // the deadline passed or the caller went away
 	Unsupported              // known, but not offered here
+	Scarce                   // too few counts to say anything
+	Noisy                    // the error rate is too high
+	Keyless                  // what was measured leaves no secret key
+	Replayed                 // a message of another time
 	kindCount
 )
 
@@ -34,7 +38,8 @@ var kindText = [kindCount]string{
 	"error", "invalid input", "not found", "already exists", "denied",
 	"key exhausted", "peer unreachable", "tampering detected", "corrupt data",
 	"no space left", "not enough shares", "conflict", "busy", "timed out",
-	"unsupported",
+	"unsupported", "too few counts", "error rate too high", "no secret key",
+	"replayed message",
 }
 
 // String returns the kind in words.

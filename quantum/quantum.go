@@ -27,6 +27,7 @@ type KeyBlock struct {
 	EpsSec     float64 // secrecy parameter of the bound; 0 is perfect
 	EpsCor     float64 // correctness parameter; 0 is perfect
 	Bound      string  // the bound that gave the length, "couriered" or "simulated"
+	Round      uint64  // of distillation, whose Record says under what it was made; else 0
 	Class      qsc.Class
 	ProducedAt time.Time
 }
@@ -38,7 +39,10 @@ type Status struct {
 	NextBlock time.Duration // until the next block is expected; negative: never
 	Waiting   int64         // bytes made and not yet taken
 	QBER      float64
-	Alarm     string // empty, or what is wrong and what to do, in words
+	F         float64 // reconciliation efficiency seen last; 0 where it has no meaning
+	Bound     string  // what gives the length of the key
+	Device    string  // the preset of the device, "" where there is none
+	Alarm     string  // empty, or what is wrong and what to do, in words
 	Class     qsc.Class
 }
 

@@ -213,7 +213,7 @@ func TestNotEnoughKey(t *testing.T) {
 func TestKinds(t *testing.T) {
 	n := open(t, keymgmttest.SupplyConfig{})
 	alice := n.caller(t, n.a, "alice")
-	for k := qsc.Other; k <= qsc.Unsupported; k++ {
+	for k := qsc.Other; k <= qsc.Replayed; k++ {
 		n.supply.Fail(qsc.E("supply.Issue", k, "node-7", "inner cause"))
 		want := map[qsc.Kind]int{qsc.Invalid: 400, qsc.Unsupported: 400, qsc.Denied: 401}[k]
 		if want == 0 {

@@ -43,6 +43,7 @@ var exitCodes = []struct {
 	{12, []qsc.Kind{qsc.Busy}, "somebody else has the directory"},
 	{13, []qsc.Kind{qsc.Timeout}, "timed out"},
 	{14, []qsc.Kind{qsc.Unsupported}, "not offered by this version or at this node"},
+	{15, []qsc.Kind{qsc.Scarce, qsc.Noisy, qsc.Keyless, qsc.Replayed}, "a quantum link yields no key"},
 	{exitInterrupted, nil, "interrupted by Ctrl-C (SIGINT)"},
 	{exitPipe, nil, "the reader of standard output went away"},
 	{exitTerminated, nil, "ended by SIGTERM or SIGHUP"},

@@ -17,6 +17,7 @@ func TestExitCodesAreKept(t *testing.T) {
 	want := map[qsc.Kind]int{
 		qsc.Other: 1, qsc.Invalid: 2, qsc.NotFound: 3, qsc.Exists: 4, qsc.Exhausted: 5, qsc.Unreachable: 6, qsc.Tampered: 7,
 		qsc.Corrupt: 7, qsc.NoSpace: 8, qsc.Insufficient: 9, qsc.Denied: 10, qsc.Conflict: 11, qsc.Busy: 12, qsc.Timeout: 13, qsc.Unsupported: 14,
+		qsc.Scarce: 15, qsc.Noisy: 15, qsc.Keyless: 15, qsc.Replayed: 15,
 	}
 	for k := qsc.Other; !strings.HasPrefix(k.String(), "kind "); k++ {
 		got := codeOf(t.Context(), fmt.Errorf("wrapped: %w", qsc.E("x", k, "", "y")))

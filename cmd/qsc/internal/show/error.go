@@ -42,7 +42,7 @@ func once(s string) string {
 }
 
 func isKind(s string) bool {
-	for k := qsc.Invalid; k <= qsc.Unsupported; k++ {
+	for k := qsc.Invalid; k <= qsc.Replayed; k++ {
 		if k.String() == s {
 			return true
 		}
