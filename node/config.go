@@ -44,6 +44,9 @@ import (
 //	store  = "../control.db"      # what it keeps: a file, or a postgres:// URL
 //	etsi015 = "127.0.0.1:8445"    # its northbound door: the nodes' certificates read,
 //	operators = ["operator"]      # those with these names also install and remove paths
+//
+//	[quantum.koganei-otemachi]    # a link whose key this node distils
+//	channel = "127.0.0.1:7301"    # its public channel: the link's first end listens there, the second calls
 type Config struct {
 	Node    qsc.NodeID `toml:"node"`
 	Network string     `toml:"network"`
@@ -53,7 +56,8 @@ type Config struct {
 	KME     KME        `toml:"kme,omitempty"`
 	Control Control    `toml:"control,omitempty"`
 
-	Device map[string]Device `toml:"device,omitempty"` // by link
+	Device  map[string]Device  `toml:"device,omitempty"`  // by link
+	Quantum map[string]Quantum `toml:"quantum,omitempty"` // by link
 }
 
 // TLS names the files of this node's certificate and of the CA it trusts.
@@ -178,6 +182,11 @@ func (c Config) check() error {
 	}
 	for _, link := range slices.Sorted(maps.Keys(c.Device)) {
 		c.Device[link].check(link, bad)
+	}
+	for _, link := range slices.Sorted(maps.Keys(c.Quantum)) {
+		if _, _, err := net.SplitHostPort(c.Quantum[link].Channel); err != nil {
+			bad("quantum.%s: channel: %q is no host:port", link, c.Quantum[link].Channel)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -12,11 +12,11 @@ import (
 	qsc "github.com/quantum-secure-cloud/qsc"
 )
 
-//go:embed tohoku.toml tokyo.toml
+//go:embed global.toml tohoku.toml tokyo-simulated.toml tokyo.toml
 var builtins embed.FS
 
 // written are the built-in networks that people wrote.
-var written = []string{"tohoku", "tokyo"}
+var written = []string{"global", "tohoku", "tokyo", "tokyo-simulated"}
 
 // Builtins returns the names of the networks that come with the program. Those
 // that are generated are made when they are asked for, and so is any other

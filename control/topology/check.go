@@ -13,6 +13,7 @@ func (d *decoded) check() {
 	x := newIndex(d.net)
 	d.checkNodes(x)
 	d.checkLinks(x)
+	d.checkPresets()
 	for i := range d.net.Policies {
 		d.checkPolicy(x, i)
 	}
@@ -38,6 +39,7 @@ func (d *decoded) checkIDs() {
 	n := d.net
 	unique(d.sites, "id", func(i int) qsc.SiteID { return n.Sites[i].ID })
 	unique(d.nodes, "id", func(i int) qsc.NodeID { return n.Nodes[i].ID })
+	unique(d.presets, "id", func(i int) string { return n.Presets[i].ID })
 	unique(d.policies, "id", func(i int) string { return n.Policies[i].ID })
 	unique(d.links, "id", func(i int) qsc.LinkID {
 		if !d.links[i].has("id") {

@@ -114,7 +114,7 @@ func TestFibreLink(t *testing.T) {
 		}
 	}
 	for _, r := range reaches {
-		if k, ok := kindOf(r.kind); !ok || k.Runnable || r.anchor == "" {
+		if k, ok := kindOf(r.kind); !ok || !k.Physical || r.anchor == "" {
 			t.Errorf("kind %s", r.kind)
 		}
 	}

@@ -6,29 +6,39 @@ import (
 	qsc "github.com/quantum-secure-cloud/qsc"
 )
 
-// The kinds of link that this version can run.
+// The kinds of link. Those after KindDevice are physical: their key follows from
+// a device pair, which a preset names.
 const (
 	KindPreshared = "preshared"
 	KindSimulated = "simulated"
 	KindDevice    = "device"
+	KindBB84      = "bb84"
+	KindCV        = "cv"
+	KindTwinField = "twin-field"
+	KindSatellite = "satellite"
+	KindBBM92     = "bbm92"
+	KindMDI       = "mdi"
+	KindRepeater  = "repeater"
 )
 
 // LinkKind is a kind of link that a description may name.
 type LinkKind struct {
 	Name     string
 	About    string
-	Runnable bool // false: may be described and planned, not run
+	Physical bool // photons are simulated and key distilled; runs where a preset is given
 }
 
 var linkKinds = []LinkKind{
-	{KindPreshared, "stored random couriered to both ends", true},
-	{KindSimulated, "key made by a simulated pair; protects nothing", true},
-	{"bb84", "prepare and measure over fibre", false},
-	{"cv", "continuous variables over fibre", false},
-	{"twin-field", "twin field through a middle station", false},
-	{"satellite", "free space through a satellite", false},
-	{"repeater", "entanglement through quantum repeaters", false},
-	{KindDevice, "key taken from a vendor's device by ETSI GS QKD 014 or 004", true},
+	{KindPreshared, "stored random couriered to both ends", false},
+	{KindSimulated, "key made by a simulated pair; protects nothing", false},
+	{KindBB84, "prepare and measure over fibre, decoy states", true},
+	{KindCV, "continuous variables over fibre", true},
+	{KindTwinField, "twin field through a middle station", true},
+	{KindSatellite, "free space, satellite to ground", true},
+	{KindBBM92, "entangled pairs over fibre", true},
+	{KindMDI, "measurement in an untrusted middle station", true},
+	{KindRepeater, "entanglement through quantum repeaters", true},
+	{KindDevice, "key taken from a vendor's device by ETSI GS QKD 014 or 004", false},
 }
 
 // Kinds lists every kind of link that a description may name.
@@ -51,13 +61,16 @@ func kindNames() string {
 	return strings.Join(names, ", ")
 }
 
-// Runnable returns nil when every link is of a kind that can be run, and
-// otherwise an error of kind Unsupported that names the first ten links that
-// are not.
+// Physical reports whether the link's key comes from simulated photons.
+func (l Link) Physical() bool { k, _ := kindOf(l.Kind); return k.Physical }
+
+// Runnable returns nil when every link can be run, and otherwise an error of
+// kind Unsupported that names the first ten physical links without a preset:
+// they are described to be planned.
 func (n *Network) Runnable() error {
 	var bad []string
 	for _, l := range n.Links {
-		if k, _ := kindOf(l.Kind); !k.Runnable {
+		if l.Physical() && l.Preset == "" {
 			bad = append(bad, string(l.ID)+" ("+l.Kind+")")
 		}
 	}
@@ -69,6 +82,6 @@ func (n *Network) Runnable() error {
 		bad, more = bad[:10], ", ..."
 	}
 	return qsc.E("topology.Runnable", qsc.Unsupported, n.Name,
-		"this version runs links of kind %s, %s and %s only; change the kind of %s%s",
-		KindPreshared, KindSimulated, KindDevice, strings.Join(bad, ", "), more)
+		"to run a link of a physical kind, name its device pair, such as preset = \"tokyo-45km\" (qsc plan --presets lists them): %s%s",
+		strings.Join(bad, ", "), more)
 }

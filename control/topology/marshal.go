@@ -22,6 +22,9 @@ func (n *Network) Marshal() []byte {
 	for _, l := range n.Links {
 		l.marshal(&b)
 	}
+	for _, p := range n.Presets {
+		p.marshal(&b)
+	}
 	for _, p := range n.Policies {
 		p.marshal(&b)
 	}
@@ -55,6 +58,10 @@ func (l Link) marshal(b *bytes.Buffer) {
 	if l.Distance != 0 {
 		line(b, "distance", quoted(FormatDistance(l.Distance)))
 	}
+	if l.Loss != 0 {
+		line(b, "loss", quoted(FormatLoss(l.Loss)))
+	}
+	optional(b, "preset", l.Preset)
 	if l.Rate != 0 {
 		line(b, "rate", quoted(FormatRate(l.Rate)))
 	}

@@ -94,6 +94,7 @@ type decoded struct {
 	sites    []record
 	nodes    []record
 	links    []record
+	presets  []record
 	policies []record
 	shares   []shareFacts
 }
@@ -116,6 +117,7 @@ func decode(r *report, doc *document) *decoded {
 	fits := d.open("site", &d.sites, doc, MaxSites)
 	fits = d.open("node", &d.nodes, doc, MaxNodes) && fits
 	fits = d.open("link", &d.links, doc, MaxLinks) && fits
+	fits = d.open("preset", &d.presets, doc, MaxPresets) && fits
 	fits = d.open("policy", &d.policies, doc, MaxPolicies) && fits
 	if !fits {
 		return nil
@@ -148,6 +150,9 @@ func (d *decoded) readAll() {
 	}
 	for _, c := range d.links {
 		d.net.Links = append(d.net.Links, readLink(c))
+	}
+	for _, c := range d.presets {
+		d.net.Presets = append(d.net.Presets, readPreset(c))
 	}
 	for _, c := range d.policies {
 		p, facts := readPolicy(c)
@@ -189,12 +194,14 @@ func readLink(c record) Link {
 	}
 	var rated bool
 	l.Distance, _ = quantity(c, "distance", false, ParseDistance)
+	l.Loss, _ = quantity(c, "loss", false, ParseLoss)
+	l.Preset = c.id("preset", false)
 	l.Rate, rated = quantity(c, "rate", false, ParseRate)
 	if kindKnown {
 		c.checkRate(l, rated)
 	}
 	l.Block, l.Pad = c.ring()
-	c.closeUnknown("id, kind, ends, distance, rate, pad, block")
+	c.closeUnknown("id, kind, ends, distance, loss, preset, rate, pad, block")
 	return l
 }
 

@@ -51,8 +51,11 @@ func TestBuiltinsAreAsDescribed(t *testing.T) {
 			t.Errorf("tohoku link %s is not couriered", l.ID)
 		}
 	}
-	if l, ok := tokyo.LinkBetween("otemachi", "koganei"); !ok || l.Distance != 45 || l.Rate != 300e3 || l.Kind != KindSimulated {
+	if l, ok := tokyo.LinkBetween("otemachi", "koganei"); !ok || l.Distance != 45 || l.Loss != 14.5 || l.Kind != KindBB84 || l.Preset == "" {
 		t.Errorf("koganei-otemachi: %+v", l)
+	}
+	if l, ok := load(t, "tokyo-simulated").LinkBetween("otemachi", "koganei"); !ok || l.Rate != 300e3 || l.Kind != KindSimulated {
+		t.Errorf("koganei-otemachi, simulated: %+v", l)
 	}
 	if _, ok := tokyo.LinkBetween("koganei", "hongo"); ok {
 		t.Error("koganei and hongo have a link")
@@ -337,18 +340,25 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// The list handed out is a copy, and only what it calls runnable is run.
+// The list handed out is a copy, and a physical link needs a preset to run.
 func TestKinds(t *testing.T) {
 	kinds := Kinds()
-	kinds[0].Runnable = false
+	kinds[0].Physical = !kinds[0].Physical
 	for _, k := range Kinds() {
 		n := &Network{Name: "x", Links: []Link{{ID: "l", Kind: k.Name}}}
-		if err := n.Runnable(); (err == nil) != k.Runnable {
+		if err := n.Runnable(); (err == nil) == k.Physical {
 			t.Errorf("kind %s: %v", k.Name, err)
+		}
+		n.Links[0].Preset = "x"
+		if err := n.Runnable(); err != nil {
+			t.Errorf("kind %s with a preset: %v", k.Name, err)
 		}
 	}
 	many := &Network{Links: make([]Link, 12)}
+	for i := range many.Links {
+		many.Links[i].Kind = KindBB84
+	}
 	if err := many.Runnable(); err == nil || !strings.HasSuffix(err.Error(), ", ...") {
-		t.Errorf("twelve links of no kind: %v", err)
+		t.Errorf("twelve links without a preset: %v", err)
 	}
 }

@@ -20,6 +20,7 @@ type Network struct {
 	Sites    []Site
 	Nodes    []Node
 	Links    []Link
+	Presets  []Preset
 	Policies []Policy
 
 	idx *index
@@ -56,7 +57,9 @@ type Link struct {
 	Kind     string // a name that Kinds lists
 	Ends     [2]qsc.NodeID
 	Distance float64     // km; 0 when not given
-	Rate     qsc.BitRate // secret key rate; 0 for couriered key
+	Loss     float64     // dB from end to end without the detectors; 0 when not given
+	Preset   string      // the device pair: a [[preset]] of the file or one that comes with the program; "" when not given
+	Rate     qsc.BitRate // secret key rate; 0 for couriered key, and where it follows from the device
 	Pad      int64       // bytes kept in each direction at each end, a multiple of Block
 	Block    int64       // bytes of a key block, a power of two
 }
@@ -70,6 +73,15 @@ func (l Link) Other(id qsc.NodeID) qsc.NodeID {
 		return l.Ends[0]
 	}
 	return ""
+}
+
+// Preset is a device pair of the network's own: one that comes with the program,
+// with some parameters changed. What they mean is package quantum/preset's to
+// know.
+type Preset struct {
+	ID     string
+	Base   string
+	Params map[string]any // float64, bool or string, by the parameter's name
 }
 
 // Policy says how an object is shared: any K of N shares restore it, a put is
@@ -106,6 +118,7 @@ const (
 	MaxLinks = 100_000
 
 	MaxPolicies = 1_000
+	MaxPresets  = 1_000
 	MaxShares   = 255 // N
 
 	BlockMin int64 = 4 << 10
@@ -116,4 +129,5 @@ const (
 
 	MaxRate     qsc.BitRate = 1e15 // bit/s
 	MaxDistance float64     = 1e6  // km
+	MaxLoss     float64     = 1000 // dB
 )

@@ -77,7 +77,7 @@ type document struct {
 }
 
 // sectionNames are the tables a description may hold, each as [[name]].
-var sectionNames = []string{"site", "node", "link", "policy"}
+var sectionNames = []string{"site", "node", "link", "preset", "policy"}
 
 // readDocument cuts data into tables and reports what has no place in a
 // description. It returns nil after a syntax error, which is then the only

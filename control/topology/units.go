@@ -115,6 +115,26 @@ func ParseDistance(s string) (float64, error) {
 // same value back.
 func FormatDistance(km float64) string { return formatExact(km, distanceUnits, 1000) }
 
+// ParseLoss reads a loss of light, "14.5 dB", and returns dB. Errors are of kind
+// Invalid.
+func ParseLoss(s string) (float64, error) {
+	num, name, err := splitUnit(s)
+	if err != nil {
+		return 0, unitError("ParseLoss", s, "a loss", "14.5 dB", err)
+	}
+	if name != "dB" {
+		return 0, unitError("ParseLoss", s, "a loss", "14.5 dB", fmt.Errorf("unit %s is not dB", quote(name)))
+	}
+	dB := scaled(num, big.NewRat(1, 1))
+	if dB > MaxLoss {
+		return 0, unitError("ParseLoss", s, "a loss", "14.5 dB", fmt.Errorf("more than %g dB", MaxLoss))
+	}
+	return dB, nil
+}
+
+// FormatLoss prints dB exactly: "14.5 dB". ParseLoss reads the same value back.
+func FormatLoss(dB float64) string { return strconv.FormatFloat(dB, 'f', -1, 64) + " dB" }
+
 func unitError(op, s, what, example string, why error) error {
 	return qsc.E("topology."+op, qsc.Invalid, "", "%s is not %s such as %q: %w", quote(s), what, example, why)
 }

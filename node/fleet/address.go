@@ -67,6 +67,30 @@ func (p *picker) settleDoors(c *node.Config) {
 	}
 }
 
+// settleChannels settles where the two ends of each physical link talk in public.
+func (p *picker) settleChannels(net *node.Network, all map[qsc.NodeID]*node.Config) {
+	for _, l := range net.Links {
+		if !l.Physical() {
+			continue
+		}
+		channel := toPick
+		for _, end := range l.Ends {
+			if q, ok := all[end].Quantum[string(l.ID)]; ok {
+				channel = q.Channel
+				break
+			}
+		}
+		p.settle(l.Ends[0], &channel)
+		for _, end := range l.Ends {
+			c := all[end]
+			if c.Quantum == nil {
+				c.Quantum = map[string]node.Quantum{}
+			}
+			c.Quantum[string(l.ID)] = node.Quantum{Channel: channel}
+		}
+	}
+}
+
 // address gives every node without an address one that is free now, and a new
 // one to every node whose picked port somebody else has taken since.
 func (p *picker) address(n *node.Network) {

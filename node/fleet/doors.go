@@ -44,6 +44,7 @@ func (f *Fleet) configure(net *node.Network, p *picker) (map[qsc.NodeID]node.Con
 	for _, n := range net.Nodes {
 		p.settleDoors(all[n.ID])
 	}
+	p.settleChannels(net, all)
 	if p.moved {
 		introduce(net, all)
 	}

@@ -49,7 +49,7 @@ func open(t testing.TB) *network {
 	if err != nil {
 		t.Fatal(err)
 	}
-	net, err := node.LoadNetwork("tokyo")
+	net, err := node.LoadNetwork("tokyo-simulated")
 	if err != nil {
 		t.Fatal(err)
 	}

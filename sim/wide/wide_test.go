@@ -31,7 +31,7 @@ func TestTokyo(t *testing.T) {
 	needCurl(t)
 	const from, to = qsc.NodeID("koganei"), qsc.NodeID("hongo")
 	p := keymgmt.Protection{Paths: 2, Need: 1}
-	n := open(t, "tokyo")
+	n := open(t, "tokyo-simulated")
 	a, b := n.admit("alice", "bob", from, to, p)
 	d := draw(t, a, b, 1, 256)
 	if r := n.settled(d, from, to, p); len(r.Paths) != 2 || r.Disjoint {

@@ -55,7 +55,7 @@ func TestPlanSizesTheLinksThatTheFileTakes(t *testing.T) {
 // A simulated link makes key as it goes: nothing is couriered, and the time it
 // takes is told.
 func TestPlanOfSimulatedLinks(t *testing.T) {
-	p, err := newPlan("tokyo", file(t, 300_000), 1)
+	p, err := newPlan("tokyo-simulated", file(t, 300_000), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
