@@ -1,0 +1,323 @@
+// Package flow shares the capacity of a network's links out among many demands at
+// once: the most that every demand can have in the same proportion (maximum
+// concurrent multi-commodity flow), by multiplicative weights, with a bound on
+// either side.
+//
+// A link's capacity is one for both directions, as a QKD link's key is. The
+// package is pure; it knows no kinds of link, no stocks and no disjoint paths.
+package flow
+
+import (
+	"math"
+	"slices"
+)
+
+// Edge joins two nodes, numbered from 0.
+type Edge struct {
+	A, B     int
+	Capacity float64 // ≥ 0, both directions together
+}
+
+// Demand is what two nodes want of each other.
+type Demand struct {
+	From, To int
+	Amount   float64 // > 0, in the unit of the capacities
+}
+
+// Config says how exactly to solve.
+type Config struct {
+	Gap    float64 // stop when Upper ≤ (1+Gap) Lower; 0: 0.05
+	Phases int     // stop after so many at the latest; 0: 600
+}
+
+// Result is a flow that carries Lower times every demand, and the proof that no
+// flow carries more than Upper times.
+type Result struct {
+	Lower, Upper float64   // +Inf both, without demands
+	Use          []float64 // of each edge's capacity, 0 to 1, when Lower times every demand flows
+	Price        []float64 // of each edge in the bound: the part of Upper's cost that lies there; sums to 1
+	Phases       int
+}
+
+// The weight's exponent for a load of the whole capacity: large steps find the way,
+// small ones are exact (Garg and Könemann 1998, Fleischer 2000).
+const (
+	firstStep = 1.0
+	stepDown  = 0.5 // at every restart, down to a quarter of the gap
+)
+
+// Solve returns a flow and its bounds. A demand between nodes that are not joined
+// makes both bounds 0. Demands of nodes with themselves and edges without capacity
+// are left out.
+//
+// Source: N. Garg and J. Könemann, FOCS 1998; L. Fleischer, SIAM J. Discrete Math.
+// 13 (2000), with whole shortest-path trees routed at once and the bounds
+// computed, not derived from the number of phases.
+func Solve(nodes int, edges []Edge, demands []Demand, cfg Config) Result {
+	if cfg.Gap <= 0 {
+		cfg.Gap = 0.05
+	}
+	if cfg.Phases <= 0 {
+		cfg.Phases = 600
+	}
+	s := newSolver(nodes, edges, demands)
+	s.leastStep = cfg.Gap / 4
+	if len(s.groups) == 0 {
+		return Result{Lower: math.Inf(1), Upper: math.Inf(1), Use: make([]float64, len(edges)), Price: make([]float64, len(edges))}
+	}
+	if !s.scale() {
+		return Result{Use: make([]float64, len(edges)), Price: make([]float64, len(edges))}
+	}
+	r := Result{Upper: math.Inf(1)}
+	for r.Phases < cfg.Phases && !(r.Upper <= (1+cfg.Gap)*r.Lower) {
+		s.phase()
+		r.Phases++
+		s.bounds(&r)
+		if r.Phases == s.restartAt {
+			s.restart()
+		}
+	}
+	r.Lower, r.Upper = r.Lower*s.unit, r.Upper*s.unit
+	return r
+}
+
+// group is the demands of one source.
+type group struct {
+	source  int
+	to      []int
+	amounts []float64
+}
+
+type solver struct {
+	g      *graph
+	groups []group
+	unit   float64 // demands were multiplied by it
+
+	length []float64 // of each edge: the weight over the capacity
+	load   []float64 // of each edge since the last restart
+	rounds float64   // phases since then
+	tree   *tree
+	below  []float64 // demand that a tree carries to a node and beyond
+	flow   []float64 // of one tree
+
+	step      float64
+	leastStep float64
+	cost      float64 // Σ demand × distance, in the phase
+	restartAt int
+}
+
+func newSolver(nodes int, edges []Edge, demands []Demand) *solver {
+	g := newGraph(nodes, edges)
+	s := &solver{
+		g: g, groups: groupBySource(nodes, demands), unit: 1, tree: newTree(nodes), restartAt: 8, step: firstStep,
+		length: make([]float64, len(edges)), load: make([]float64, len(edges)), below: make([]float64, nodes), flow: make([]float64, len(edges)),
+	}
+	for i, e := range edges {
+		if e.Capacity > 0 {
+			s.length[i] = 1 / e.Capacity
+		}
+	}
+	return s
+}
+
+// groupBySource joins equal pairs and gives each to that end which has more of
+// them, so that few trees serve all.
+func groupBySource(nodes int, demands []Demand) []group {
+	amounts := map[[2]int]float64{}
+	for _, d := range demands {
+		if d.From != d.To && d.Amount > 0 {
+			amounts[[2]int{min(d.From, d.To), max(d.From, d.To)}] += d.Amount
+		}
+	}
+	partners := make([]int, nodes)
+	pairs := make([][2]int, 0, len(amounts))
+	for p := range amounts {
+		pairs = append(pairs, p)
+		partners[p[0]]++
+		partners[p[1]]++
+	}
+	slices.SortFunc(pairs, func(a, b [2]int) int { return slices.Compare(a[:], b[:]) })
+	at := make([]*group, nodes)
+	for _, p := range pairs {
+		from, to := p[0], p[1]
+		if partners[to] > partners[from] {
+			from, to = to, from
+		}
+		if at[from] == nil {
+			at[from] = &group{source: from}
+		}
+		at[from].to = append(at[from].to, to)
+		at[from].amounts = append(at[from].amounts, amounts[p])
+	}
+	var out []group
+	for _, g := range at {
+		if g != nil {
+			out = append(out, *g)
+		}
+	}
+	return out
+}
+
+// scale multiplies the demands so that one phase fills the fullest edge about
+// once. It reports whether all demands can be met at all.
+func (s *solver) scale() bool {
+	used := make([]float64, len(s.load))
+	for _, g := range s.groups {
+		s.g.shortest(s.tree, g.source, s.length)
+		if !s.spread(g, used) {
+			return false
+		}
+	}
+	worst := 0.0
+	for e, u := range used {
+		if u > 0 {
+			worst = max(worst, u/s.g.capacity[e])
+		}
+	}
+	s.unit = 1 / worst
+	for _, g := range s.groups {
+		for i := range g.amounts {
+			g.amounts[i] /= worst
+		}
+	}
+	return true
+}
+
+// spread adds a group's flow along the tree to into and reports whether every
+// demand's end is in it.
+func (s *solver) spread(g group, into []float64) bool {
+	clear(s.below)
+	for i, to := range g.to {
+		if math.IsInf(s.tree.dist[to], 1) {
+			return false
+		}
+		s.below[to] += g.amounts[i]
+	}
+	for _, v := range slices.Backward(s.tree.order) { // farthest first
+		if f := s.below[v]; f > 0 && int(v) != g.source {
+			into[s.tree.via[v]] += f
+			s.below[s.tree.from[v]] += f
+		}
+	}
+	return true
+}
+
+// phase routes every demand once.
+func (s *solver) phase() {
+	s.cost = 0
+	for _, g := range s.groups {
+		s.route(g)
+	}
+	s.rounds++
+}
+
+// route sends a group's demands along shortest trees, no more at a time than an
+// edge's capacity.
+func (s *solver) route(g group) {
+	for left := 1.0; left > 1e-12; {
+		s.g.shortest(s.tree, g.source, s.length)
+		clear(s.flow)
+		s.spread(g, s.flow)
+		part := left
+		for e, f := range s.flow {
+			if f > 0 {
+				part = min(part, s.g.capacity[e]/f)
+			}
+		}
+		for i, to := range g.to {
+			s.cost += part * g.amounts[i] * s.tree.dist[to]
+		}
+		for e, f := range s.flow {
+			if f > 0 {
+				s.load[e] += part * f
+				s.length[e] *= math.Exp(s.step * part * f / s.g.capacity[e])
+			}
+		}
+		left -= part
+	}
+}
+
+// bounds improves the result's bounds by the flow so far and by the lengths now.
+func (s *solver) bounds(r *Result) {
+	worst := 0.0
+	for e, l := range s.load {
+		if l > 0 {
+			worst = max(worst, l/s.g.capacity[e])
+		}
+	}
+	if lower := s.rounds / worst; lower > r.Lower {
+		r.Lower, r.Use = lower, make([]float64, len(s.load))
+		for e, l := range s.load {
+			if l > 0 {
+				r.Use[e] = l / s.g.capacity[e] / worst
+			}
+		}
+	}
+	total := 0.0
+	for e, l := range s.length {
+		total += l * s.g.capacity[e]
+	}
+	// Distances only grew in the phase, so its cost is at most that of the lengths
+	// now: total over cost is an upper bound still, if not the best.
+	if upper := total / s.cost; upper < r.Upper {
+		r.Upper, r.Price = upper, make([]float64, len(s.length))
+		for e, l := range s.length {
+			r.Price[e] = l * s.g.capacity[e] / total
+		}
+	}
+	if total > 1e100 {
+		for e := range s.length {
+			s.length[e] /= total
+		}
+	}
+}
+
+// restart forgets the flow, but not what was learnt: the first phases went by
+// lengths that knew nothing.
+func (s *solver) restart() {
+	clear(s.load)
+	s.rounds = 0
+	s.restartAt *= 2
+	s.step = max(s.step*stepDown, s.leastStep)
+}
+
+// Bound returns an upper bound on what every demand can have when some edges and
+// nodes are gone, by the prices of a solution of the whole: 0 when a demand
+// cannot be met at all. Demands that begin or end at a node that is gone do not
+// count.
+func Bound(nodes int, edges []Edge, demands []Demand, price []float64, gone func(edge int) bool, without int) float64 {
+	kept := make([]Edge, len(edges))
+	copy(kept, edges)
+	for e := range kept {
+		if gone(e) {
+			kept[e].Capacity = 0
+		}
+	}
+	left := make([]Demand, 0, len(demands))
+	for _, d := range demands {
+		if d.From != without && d.To != without {
+			left = append(left, d)
+		}
+	}
+	s := newSolver(nodes, kept, left)
+	if len(s.groups) == 0 {
+		return math.Inf(1)
+	}
+	total, cost := 0.0, 0.0
+	for e, c := range s.g.capacity {
+		if c > 0 {
+			s.length[e] = max(price[e], 1e-9) / c
+			total += s.length[e] * c
+		}
+	}
+	for _, g := range s.groups {
+		s.g.shortest(s.tree, g.source, s.length)
+		for i, to := range g.to {
+			if math.IsInf(s.tree.dist[to], 1) {
+				return 0
+			}
+			cost += g.amounts[i] * s.tree.dist[to]
+		}
+	}
+	return total / cost
+}

@@ -1,0 +1,152 @@
+package flow
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/optimize/convex/lp"
+)
+
+// oracle solves the same programme by gonum's simplex: maximise λ subject to flow
+// conservation of each demand and the edges' capacities.
+func oracle(t *testing.T, nodes int, edges []Edge, demands []Demand) float64 {
+	t.Helper()
+	arcs := 2 * len(edges)
+	vars := len(demands)*arcs + 1 + len(edges) // flows, λ, slacks
+	lambda := len(demands) * arcs
+	rows := len(demands)*(nodes-1) + len(edges)
+	a, b, c := mat.NewDense(rows, vars, nil), make([]float64, rows), make([]float64, vars)
+	c[lambda] = -1
+	row := 0
+	for k, d := range demands {
+		for v := range nodes {
+			if v == d.To { // follows from the others
+				continue
+			}
+			for e, x := range edges {
+				for dir, from := range []int{x.A, x.B} {
+					to := x.A + x.B - from
+					at := k*arcs + 2*e + dir
+					if from == v {
+						a.Set(row, at, a.At(row, at)+1)
+					}
+					if to == v {
+						a.Set(row, at, a.At(row, at)-1)
+					}
+				}
+			}
+			if v == d.From {
+				a.Set(row, lambda, -d.Amount)
+			}
+			row++
+		}
+	}
+	for e, x := range edges {
+		for k := range demands {
+			a.Set(row, k*arcs+2*e, 1)
+			a.Set(row, k*arcs+2*e+1, 1)
+		}
+		a.Set(row, lambda+1+e, 1)
+		b[row] = x.Capacity
+		row++
+	}
+	f, _, err := lp.Simplex(c, a, b, 1e-9, nil)
+	if err != nil {
+		t.Skipf("the oracle gives up: %v", err)
+	}
+	return -f
+}
+
+func network(r *rand.Rand, nodes, extra int) (edges []Edge) {
+	for v := 1; v < nodes; v++ {
+		edges = append(edges, Edge{v, r.IntN(v), 0.2 + r.Float64()})
+	}
+	for range extra {
+		a, b := r.IntN(nodes), r.IntN(nodes)
+		if a != b {
+			edges = append(edges, Edge{a, b, 0.2 + r.Float64()})
+		}
+	}
+	return edges
+}
+
+func TestAgainstSimplex(t *testing.T) {
+	for seed := range uint64(12) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 1))
+			edges := network(r, 6, 5)
+			var demands []Demand
+			for range 4 {
+				a := r.IntN(6)
+				demands = append(demands, Demand{a, (a + 1 + r.IntN(5)) % 6, 0.1 + r.Float64()})
+			}
+			want := oracle(t, 6, edges, demands)
+			got := Solve(6, edges, demands, Config{Gap: 0.03, Phases: 5000})
+			if got.Lower > want*(1+1e-6) || got.Upper < want*(1-1e-6) {
+				t.Errorf("%g to %g does not hold the optimum %g", got.Lower, got.Upper, want)
+			}
+			if got.Upper > 1.031*got.Lower {
+				t.Errorf("%g to %g after %d phases", got.Lower, got.Upper, got.Phases)
+			}
+		})
+	}
+}
+
+// By hand: a ring of four with unit links; the two diagonals want 1 each. Each can
+// have 1 over both ways, but they share all four links: 1 in all is... two units
+// of capacity a hop, four links, two hops each: λ = 1.
+func TestRing(t *testing.T) {
+	ring := []Edge{{0, 1, 1}, {1, 2, 1}, {2, 3, 1}, {3, 0, 1}}
+	r := Solve(4, ring, []Demand{{0, 2, 1}, {1, 3, 1}, {2, 2, 5}}, Config{Gap: 0.01, Phases: 5000})
+	if r.Lower > 1 || r.Upper < 1 || r.Upper > 1.011*r.Lower {
+		t.Errorf("%+v", r)
+	}
+	sum := 0.0
+	for i, u := range r.Use {
+		if u < 0.9 || u > 1 {
+			t.Errorf("link %d is used to %g", i, u)
+		}
+		sum += r.Price[i]
+	}
+	if math.Abs(sum-1) > 1e-9 {
+		t.Errorf("prices sum to %g", sum)
+	}
+	// Without one link three are left in a row: the middle one carries both.
+	without := Bound(4, ring, []Demand{{0, 2, 1}, {1, 3, 1}}, []float64{0.01, 0.98, 0.005, 0.005}, func(e int) bool { return e == 3 }, -1)
+	if without < 0.5-1e-9 || without > 0.53 {
+		t.Errorf("without a link at most %g, want 0.5", without)
+	}
+	if b := Bound(4, ring[:2], []Demand{{0, 3, 1}}, []float64{1, 1}, func(int) bool { return false }, -1); b != 0 {
+		t.Errorf("cut off: %g", b)
+	}
+}
+
+func TestNothing(t *testing.T) {
+	if r := Solve(3, []Edge{{0, 1, 1}}, []Demand{{0, 2, 1}}, Config{}); r.Lower != 0 || r.Upper != 0 {
+		t.Errorf("cut off: %+v", r)
+	}
+	if r := Solve(3, []Edge{{0, 1, 0}}, []Demand{{0, 1, 1}}, Config{}); r.Upper != 0 {
+		t.Errorf("a link of no capacity: %+v", r)
+	}
+	if r := Solve(3, nil, nil, Config{}); !math.IsInf(r.Lower, 1) {
+		t.Errorf("nothing wanted: %+v", r)
+	}
+}
+
+func BenchmarkSolve(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 1))
+	edges := network(r, 100, 150)
+	var demands []Demand
+	for range 4000 {
+		demands = append(demands, Demand{r.IntN(100), r.IntN(100), 0.1 + r.Float64()})
+	}
+	var res Result
+	for b.Loop() {
+		res = Solve(100, edges, demands, Config{})
+	}
+	b.ReportMetric(float64(res.Phases), "phases")
+	b.ReportMetric(res.Upper/res.Lower, "gap")
+}

@@ -1,0 +1,121 @@
+package flow
+
+import "math"
+
+// graph is a network in rows of arcs: those of node v are first[v] to first[v+1].
+type graph struct {
+	first    []int32
+	to       []int32
+	edge     []int32
+	capacity []float64
+}
+
+func newGraph(nodes int, edges []Edge) *graph {
+	g := &graph{first: make([]int32, nodes+1), capacity: make([]float64, len(edges))}
+	for i, e := range edges {
+		if e.Capacity > 0 && e.A != e.B {
+			g.capacity[i] = e.Capacity
+			g.first[e.A+1]++
+			g.first[e.B+1]++
+		}
+	}
+	for v := range nodes {
+		g.first[v+1] += g.first[v]
+	}
+	g.to, g.edge = make([]int32, g.first[nodes]), make([]int32, g.first[nodes])
+	next := append([]int32(nil), g.first...)
+	put := func(from, to, edge int) {
+		g.to[next[from]], g.edge[next[from]] = int32(to), int32(edge)
+		next[from]++
+	}
+	for i, e := range edges {
+		if g.capacity[i] > 0 {
+			put(e.A, e.B, i)
+			put(e.B, e.A, i)
+		}
+	}
+	return g
+}
+
+// tree is the shortest ways from one node to all, and the room to find them.
+type tree struct {
+	dist  []float64 // +Inf where there is no way
+	from  []int32   // the node before
+	via   []int32   // the edge from there
+	order []int32   // nodes reached, nearest first
+	heap  []entry
+}
+
+type entry struct {
+	dist float64
+	node int32
+}
+
+func newTree(nodes int) *tree {
+	return &tree{dist: make([]float64, nodes), from: make([]int32, nodes), via: make([]int32, nodes)}
+}
+
+// shortest fills the tree from a source (Dijkstra; entries that are out of date
+// stay in the heap until they come up).
+func (g *graph) shortest(t *tree, source int, length []float64) {
+	for v := range t.dist {
+		t.dist[v] = math.Inf(1)
+	}
+	t.order, t.heap = t.order[:0], append(t.heap[:0], entry{0, int32(source)})
+	t.dist[source] = 0
+	for len(t.heap) > 0 {
+		top := t.pop()
+		v := top.node
+		if top.dist > t.dist[v] {
+			continue
+		}
+		t.order = append(t.order, v)
+		for a := g.first[v]; a < g.first[v+1]; a++ {
+			w, e := g.to[a], g.edge[a]
+			if d := top.dist + length[e]; d < t.dist[w] {
+				t.dist[w], t.from[w], t.via[w] = d, v, e
+				t.push(entry{d, w})
+			}
+		}
+	}
+}
+
+func (t *tree) push(e entry) {
+	t.heap = append(t.heap, e)
+	h, i := t.heap, len(t.heap)-1
+	for i > 0 {
+		up := (i - 1) / 4
+		if h[up].dist <= e.dist {
+			break
+		}
+		h[i] = h[up]
+		i = up
+	}
+	h[i] = e
+}
+
+func (t *tree) pop() entry {
+	h := t.heap
+	top, last := h[0], h[len(h)-1]
+	h = h[:len(h)-1]
+	t.heap = h
+	if len(h) == 0 {
+		return top
+	}
+	i := 0
+	for {
+		best, c := -1, 4*i+1
+		for j := c; j < min(c+4, len(h)); j++ {
+			if best < 0 || h[j].dist < h[best].dist {
+				best = j
+			}
+		}
+		if best < 0 || h[best].dist >= last.dist {
+			break
+		}
+		h[i] = h[best]
+		i = best
+	}
+	h[i] = last
+	return top
+}
