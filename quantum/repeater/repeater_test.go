@@ -122,11 +122,11 @@ func TestWorseDevicesDoWorse(t *testing.T) {
 	}
 	d := base
 	d.Purify, d.Fidelity = 1, 0.9
-	pure, _ := d.Transfer(quantum.Channel{})
+	once, _ := d.Transfer(quantum.Channel{})
 	d.Purify = 0
-	plain, _ := d.Transfer(quantum.Channel{})
-	if pure.QBER >= plain.QBER || pure.Pairs >= plain.Pairs {
-		t.Errorf("purified %+v, plain %+v", pure, plain)
+	never, _ := d.Transfer(quantum.Channel{})
+	if once.QBER >= never.QBER || once.Pairs >= never.Pairs {
+		t.Errorf("purified %+v, unpurified %+v", once, never)
 	}
 }
 
