@@ -1,0 +1,81 @@
+package bb84
+
+import (
+	"math"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/quantum"
+)
+
+// checkAttack says whether the device can be attacked so. Errors: Unsupported,
+// Invalid.
+func checkAttack(a quantum.Attack) error {
+	if !(a.Strength >= 0 && a.Strength <= 1) {
+		return qsc.E("bb84.Attack", qsc.Invalid, "", "strength %v: give 0 to 1", a.Strength)
+	}
+	switch a.Kind {
+	case quantum.InterceptResend, quantum.NumberSplitting, quantum.Blinding, quantum.Noise:
+		return nil
+	}
+	return qsc.E("bb84.Attack", qsc.Unsupported, "", "%q does not act on pulses; the attacks there are intercept-resend, photon-number-splitting, blinding and noise", a.Kind)
+}
+
+// under returns the probabilities of a pulse while an eavesdropper is at work.
+// She keeps the rate of signals as it is where her attack allows it, so that what
+// gives her away are errors, decoys and double clicks.
+func (d Device) under(a quantum.Attack, eta, dark float64) Gains {
+	g := d.gains(eta, dark)
+	s := a.Strength
+	switch {
+	case s == 0:
+	case a.Kind == quantum.Noise:
+		g = d.gains(eta, dark+s*1e-2/2)
+	case a.Kind == quantum.InterceptResend:
+		// Half of her bases are wrong, and half of Bob's bits then.
+		for k := range g.Error {
+			g.Error[k] += s * (g.Click[k]/4 - g.Error[k]/2)
+		}
+	case a.Kind == quantum.NumberSplitting:
+		d.split(&g, s, eta, dark)
+	case a.Kind == quantum.Blinding:
+		d.blind(&g, s)
+	}
+	return g
+}
+
+// split: in a part s of the pulses she takes one photon of two or more and passes
+// the others on without loss, and stops single photons to make up for it.
+func (d Device) split(g *Gains, s, eta, dark float64) {
+	door := min(d.receiverEta(), 1-1e-9)
+	clean := 1 - 2*dark
+	more := func(k float64) float64 { // gain on pulses of two photons or more
+		before := math.Exp(-eta*k) - math.Exp(-k)*(1+k*(1-eta))
+		after := (math.Exp(-door*k) - math.Exp(-k)*(1+k*(1-door))) / (1 - door)
+		return clean * (before - after)
+	}
+	single := func(k float64) float64 { return clean * k * math.Exp(-k) * eta }
+	m, one := more(d.Mu1), single(d.Mu1)
+	if m <= 0 || one <= 0 {
+		return // too little loss to hide behind
+	}
+	pass, stop := min(1, one/m), min(1, m/one)
+	for i, k := range d.mu() {
+		change := s * (pass*more(k) - stop*single(k))
+		g.Click[i] = max(g.Click[i]+change*(1+d.PAfter), 0)
+		g.Error[i] = min(max(g.Error[i]+change*(d.EMis+d.PAfter/2), 0), g.Click[i]/2)
+	}
+}
+
+// blind: for a part s of the time the detectors click only on bright light that
+// she sends, in her basis, once she has measured at Alice's door. Bob's bit is
+// hers: no errors, no dark counts, no double clicks, and decoys as bright as
+// lossless detection makes them.
+func (d Device) blind(g *Gains, s float64) {
+	rate := g.Click[0] / -math.Expm1(-d.Mu1)
+	for i, k := range d.mu() {
+		g.Click[i] = (1-s)*g.Click[i] + s*rate*-math.Expm1(-k)
+		g.Error[i] *= 1 - s
+		g.Double[i] *= 1 - s
+		g.Mixed[i] *= 1 - s
+	}
+}

@@ -1,0 +1,181 @@
+package bb84
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/quantum-secure-cloud/qsc/quantum"
+)
+
+// maxClicks bounds what one message tells of.
+const maxClicks = 1 << 18
+
+// clicks are what Bob detected in a stretch of pulses: number, basis (1 is the key
+// basis) and bit.
+type clicks struct {
+	from, to uint64 // pulses, to exclusive
+	last     bool   // no more of this window
+	none     bool   // and no other window comes
+	pulse    []uint64
+	basis    packer
+	value    packer
+}
+
+func (c *clicks) reset(from uint64) {
+	c.from, c.to, c.last, c.none = from, from, false, false
+	c.pulse = c.pulse[:0]
+	c.basis.reset()
+	c.value.reset()
+}
+
+// receiver draws Bob's clicks from the world. It goes from candidate to candidate
+// by geometric gaps at the probability of the likeliest intensity and thins them,
+// so the work goes with clicks. Used by one goroutine.
+type receiver struct {
+	device Device
+	src    source
+	rng    *rand.Rand
+	cond   func(pulse uint64) conditions
+	attack quantum.Attack
+
+	table table
+	until uint64    // from this pulse on the table has to be made anew
+	pos   uint64    // the next pulse
+	live  [4]uint64 // first pulse at which each detector counts again
+	dead  uint64    // gates
+	pair  uint64    // 2 where each basis has its pair of detectors, else 0
+	bob   uint64    // threshold of the key basis, 31 bits
+
+	doubles  int64   // seen
+	expected float64 // as many were to be expected of honest light
+	since    uint64  // pulse up to which they are counted
+}
+
+// conditions hold from a pulse until another: transmittance to the detectors,
+// theirs included, and dark count probability of each.
+type conditions struct {
+	eta, dark float64
+	until     uint64
+}
+
+// table are the thresholds for one candidate, in 32 bits.
+type table struct {
+	rate                 float64 // -ln(1 - probability of a candidate)
+	accept               [3]uint64
+	double, wrong, mixed [3]uint64
+	honest               float64 // double clicks for each pulse without an eavesdropper
+}
+
+func newReceiver(w quantum.World, d Device, from uint64, cond func(uint64) conditions) *receiver {
+	r := &receiver{
+		device: d, src: newSource(w, d), rng: rand.New(stream(w, "bb84 clicks", from)), cond: cond,
+		pos: from, until: from, since: from, dead: uint64(d.deadGates()), bob: scaled(d.PXBob, 31),
+	}
+	if d.Detectors == 4 {
+		r.pair = 2
+	}
+	return r
+}
+
+// tune makes the table for the pulses from pos on.
+func (r *receiver) tune() {
+	r.settle()
+	c := r.cond(r.pos)
+	r.until = max(c.until, r.pos+1)
+	d := r.device
+	honest, g := d.gains(c.eta, c.dark), d.under(r.attack, c.eta, c.dark)
+	top := max(g.Click[0], g.Click[1], g.Click[2])
+	t := table{rate: -math.Log1p(-min(top, 1-1e-9)), honest: d.doubles(honest)}
+	for k := range 3 {
+		t.accept[k] = scaled(ratio(g.Click[k], top), 32)
+		t.double[k] = scaled(ratio(g.Double[k], g.Click[k]), 32)
+		single := max(g.Error[k]-g.Double[k]/2, 0) // half of the double clicks err
+		t.wrong[k] = t.double[k] + scaled(ratio(single, g.Click[k]), 32)
+		t.mixed[k] = scaled(ratio(g.Mixed[k], g.Click[k]), 32)
+	}
+	r.table = t
+}
+
+// doubles is the probability of a double click that both detectors count.
+func (d Device) doubles(g Gains) float64 {
+	same := d.PX*d.PXBob + (1-d.PX)*(1-d.PXBob)
+	dead := min(d.alive(g, true), d.alive(g, false))
+	return (same*d.mean(g.Double) + (1-same)*d.mean(g.Mixed)) * dead * dead
+}
+
+// settle brings the expectation of double clicks up to date.
+func (r *receiver) settle() {
+	r.expected += float64(r.pos-r.since) * r.table.honest
+	r.since = r.pos
+}
+
+// eavesdrop changes the attack from here on.
+func (r *receiver) eavesdrop(a quantum.Attack) {
+	if a != r.attack {
+		r.attack, r.until = a, r.pos
+	}
+}
+
+// run detects up to a pulse, or until c is full.
+func (r *receiver) run(to uint64, c *clicks) {
+	for r.pos < to && len(c.pulse) < maxClicks {
+		if r.pos >= r.until {
+			r.tune()
+		}
+		end := min(to, r.until)
+		if r.table.rate == 0 {
+			r.pos = end
+			continue
+		}
+		gap := r.rng.ExpFloat64() / r.table.rate
+		if gap >= float64(end-r.pos) {
+			r.pos = end // the gap has no memory: begin afresh there
+			continue
+		}
+		r.pos += uint64(gap) + 1
+		r.candidate(r.pos-1, c)
+	}
+	r.settle()
+	c.to = r.pos
+}
+
+// candidate decides whether a pulse clicks, in which basis and with which bit.
+func (r *receiver) candidate(pulse uint64, c *clicks) {
+	w := r.src.word(pulse)
+	k := r.src.intensity(w)
+	u := r.rng.Uint64()
+	if u&(1<<32-1) >= r.table.accept[k] {
+		return
+	}
+	v, out := r.rng.Uint64(), u>>32
+	basis := below(v>>1&low31, r.bob)
+	bit, double := v&1, false
+	if basis == r.src.isKey(w) {
+		if double = out < r.table.double[k]; !double {
+			bit = bitOf(w) ^ below(out, r.table.wrong[k])
+		}
+	} else {
+		double = out < r.table.mixed[k]
+	}
+	r.detect(pulse, basis, bit, double, c)
+}
+
+// detect lets the detectors click that are not dead. A double click gives a
+// random bit.
+func (r *receiver) detect(pulse, basis, bit uint64, double bool, c *clicks) {
+	at := basis * r.pair
+	if pulse < r.live[at+bit] {
+		if !double || pulse < r.live[at+bit^1] {
+			return
+		}
+		bit, double = bit^1, false
+	}
+	r.live[at+bit] = pulse + 1 + r.dead
+	if double && pulse >= r.live[at+(bit^1)] {
+		r.live[at+(bit^1)] = pulse + 1 + r.dead
+		r.doubles++
+	}
+	c.pulse = append(c.pulse, pulse)
+	c.basis.put(basis, 1)
+	c.value.put(bit, 1)
+}
