@@ -1,0 +1,155 @@
+package distill_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net"
+"os"
+	"testing"
+	"time"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/internal/durable"
+	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/distill"
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/cascade"
+)
+
+const (
+	alice = 0
+	bob   = 1
+)
+
+// rig is a link of two ends over TCP on this machine.
+type rig struct {
+	t       testing.TB
+	dirs    [2]durable.FS
+	links   [2]*distill.Link
+	streams [2]*distill.Stream
+	address string
+	qber    float64
+	bits    int // sifted in a round
+	block   int64
+	room    int64
+	wrap    func(end int, c net.Conn) net.Conn
+	protect func(end int, p distill.Protocol) distill.Protocol
+	log     bytes.Buffer
+}
+
+func newRig(t testing.TB) *rig {
+	t.Helper()
+	r := &rig{t: t, qber: 0.02, bits: 1 << 16, block: 512, wrap: func(_ int, c net.Conn) net.Conn { return c },
+		protect: func(_ int, p distill.Protocol) distill.Protocol { return p }}
+	r.dirs = [2]durable.FS{durable.Mem(1 << 26), durable.Mem(1 << 26)}
+	if err := distill.Found(r.dirs, rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// listener takes the address that Bob knows.
+type listener struct {
+	net.Listener
+	wrap func(net.Conn) net.Conn
+}
+
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.wrap(c), nil
+}
+
+func (r *rig) config(end int) distill.Config {
+	r.t.Helper()
+	cfg := distill.Config{Link: "ab", Epoch: 3, Role: distill.Role(end), Block: r.block, FS: r.dirs[end], Room: r.room,
+		Reconciler: cascade.New(cascade.Config{Frame: 1 << 14}), Device: "stream", Kind: "stream", Class: qsc.Simulated,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr,nil))}
+	s, err := distill.NewStream(distill.StreamConfig{Role: cfg.Role, World: quantum.World{Seed: [32]byte{7}}, Block: r.bits, QBER: r.qber})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.streams[end] = s
+	cfg.Protocol = r.protect(end, s)
+	if end == alice {
+		at := r.address
+		if at == "" {
+			at = "127.0.0.1:0"
+		}
+		l, err := net.Listen("tcp", at)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.address = l.Addr().String()
+		cfg.Listen = listener{l, func(c net.Conn) net.Conn { return r.wrap(alice, c) }}
+	} else {
+		cfg.Dial = func(ctx context.Context) (net.Conn, error) {
+			var d net.Dialer
+			c, err := d.DialContext(ctx, "tcp", r.address)
+			if err != nil {
+				return nil, err
+			}
+			return r.wrap(bob, c), nil
+		}
+	}
+	return cfg
+}
+
+// open opens an end.
+func (r *rig) open(end int) *distill.Link {
+	r.t.Helper()
+	l, err := distill.Open(r.config(end))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.links[end] = l
+	r.t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// both opens both ends.
+func (r *rig) both() (a, b *distill.Link) {
+	r.t.Helper()
+	a = r.open(alice)
+	return a, r.open(bob)
+}
+
+func all(uint64) bool { return true }
+
+func from(seq uint64) func(uint64) bool { return func(s uint64) bool { return s >= seq } }
+
+func next(t testing.TB, l *distill.Link, want func(uint64) bool) quantum.KeyBlock {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	b, err := l.Next(ctx, want)
+	if err != nil {
+		t.Fatalf("%v; status %+v", err, l.Status())
+	}
+	return b
+}
+
+// until waits for a condition.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(10 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("never: " + what)
+		}
+	}
+}
+
+func same(t testing.TB, a, b quantum.KeyBlock) {
+	t.Helper()
+	if a.Seq != b.Seq || a.ID != b.ID || a.Round != b.Round || a.Class != b.Class || a.Bound != b.Bound || !a.ProducedAt.Equal(b.ProducedAt) || !a.Key.Equal(b.Key) {
+		t.Fatalf("the ends disagree on block %d", a.Seq)
+	}
+}
