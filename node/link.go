@@ -91,7 +91,7 @@ func (e *linkEnd) status(ch transport.LinkStatus) admin.Link {
 	st := e.ledger.Status()
 	l := admin.Link{
 		ID: e.link.ID, Peer: e.peer, Kind: st.Source.Kind, Up: ch.Up, Why: ch.Why, Resumed: ch.Resumed, Waiting: ch.Waiting,
-		Rate: st.Source.Rate, NextBlock: st.Source.NextBlock, QBER: st.Source.QBER, Class: st.Class.Weakest(st.Source.Class),
+		Rate: st.Source.Rate, NextBlock: st.Source.NextBlock, QBER: st.Source.QBER, F: st.Source.F, Bound: st.Source.Bound, Device: st.Source.Device, Class: st.Class.Weakest(st.Source.Class),
 		Epoch: st.Epoch, Block: st.Block, Stock: st.Source.Waiting, Alarm: st.Source.Alarm,
 		Send: st.Lanes[keymgmt.SendData(e.end)], Recv: st.Lanes[keymgmt.RecvData(e.end)],
 		SendSlots: st.Lanes[keymgmt.SendControl(e.end)], RecvSlots: st.Lanes[keymgmt.RecvControl(e.end)],

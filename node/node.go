@@ -242,7 +242,7 @@ func (n *Node) openDoors() (err error) {
 	if err := n.openKME(); err != nil {
 		return err
 	}
-	if n.admin, err = admin.Serve(n.cfg.Dir, n.vault, n.Status, n.log); err != nil {
+	if n.admin, err = admin.Serve(n.cfg.Dir, n.vault, n, n.Status, n.log); err != nil {
 		return err
 	}
 	n.closer = append(n.closer, n.admin.Close)

@@ -59,6 +59,41 @@ func atStation(net *Network, l Link, p quantum.Preset) (quantum.Preset, error) {
 	return p, qsc.E("node.DeviceOf", qsc.Invalid, string(l.ID), "neither end of the satellite link has a location: give the ground station's site one")
 }
 
+// Attack implements admin.Links.
+func (n *Node) Attack(link qsc.LinkID, a quantum.Attack) error {
+	e, err := n.end(link)
+	if err != nil {
+		return err
+	}
+	target, ok := e.source.(quantum.Attackable)
+	if !ok {
+		return qsc.E("node.Attack", qsc.Unsupported, string(link), "a link of kind %s has no simulated photons to attack", e.link.Kind)
+	}
+	return target.Attack(a)
+}
+
+// Records implements admin.Links.
+func (n *Node) Records(link qsc.LinkID, limit int) ([]quantum.Record, error) {
+	e, err := n.end(link)
+	if err != nil {
+		return nil, err
+	}
+	keeper, ok := e.source.(interface{ Records(limit int) []quantum.Record })
+	if !ok {
+		return nil, qsc.E("node.Records", qsc.Unsupported, string(link), "a link of kind %s distils nothing here", e.link.Kind)
+	}
+	return keeper.Records(limit), nil
+}
+
+func (n *Node) end(link qsc.LinkID) (*linkEnd, error) {
+	for _, e := range n.links {
+		if e.link.ID == link {
+			return e, nil
+		}
+	}
+	return nil, qsc.E("node", qsc.NotFound, string(link), "the node %s has no such link", n.cfg.Node)
+}
+
 // ChannelOf is what lies between a link's ends.
 func ChannelOf(l Link) quantum.Channel { return quantum.Channel{Loss: l.Loss, Distance: l.Distance} }
 

@@ -129,6 +129,9 @@ type Link struct {
 	Rate      qsc.BitRate     `json:"rate_bit_s"`
 	NextBlock time.Duration   `json:"next_block_ns"` // negative: never
 	QBER      float64         `json:"qber"`
+	F         float64         `json:"f"`     // reconciliation efficiency; 0 where it has no meaning
+	Bound     string          `json:"bound"` // what gives the length of the key
+	Device    string          `json:"device,omitempty"`
 	Class     qsc.Class       `json:"class"`
 	Epoch     uint32          `json:"epoch"`
 	Block     int64           `json:"block_bytes"`
@@ -195,6 +198,8 @@ func statusOf(k qsc.Kind) int {
 		qsc.Insufficient: http.StatusServiceUnavailable, qsc.Conflict: http.StatusConflict,
 		qsc.Busy: http.StatusServiceUnavailable, qsc.Timeout: http.StatusGatewayTimeout,
 		qsc.Unsupported: http.StatusNotImplemented,
+		qsc.Scarce: http.StatusServiceUnavailable, qsc.Noisy: http.StatusServiceUnavailable,
+		qsc.Keyless: http.StatusServiceUnavailable, qsc.Replayed: http.StatusServiceUnavailable,
 	}[k]
 	if !ok {
 		return http.StatusInternalServerError

@@ -34,7 +34,7 @@ func (v fakeVault) Get(_ context.Context, name string, w io.Writer, _ cloud.GetO
 func serve(t *testing.T, v cloud.Vault) *Client {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := Serve(dir, v, func(context.Context) Status { return Status{Node: "n"} }, slog.New(slog.DiscardHandler))
+	s, err := Serve(dir, v, fakeLinks{}, func(context.Context) Status { return Status{Node: "n"} }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestSocketPath(t *testing.T) {
 
 func TestSocketIsTheOwnersOnly(t *testing.T) {
 	dir := t.TempDir()
-	s, err := Serve(dir, fakeVault{}, nil, slog.New(slog.DiscardHandler))
+	s, err := Serve(dir, fakeVault{}, fakeLinks{}, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

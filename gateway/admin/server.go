@@ -30,6 +30,7 @@ const (
 type Server struct {
 	vault     cloud.Vault
 	status    func(context.Context) Status
+	links     Links
 	log       *slog.Logger
 	http      http.Server
 	transfers chan struct{}
@@ -38,7 +39,7 @@ type Server struct {
 
 // Serve listens on the socket of a directory until Close. It replaces a socket
 // that a crash has left behind: the caller holds the directory's lock.
-func Serve(dir string, vault cloud.Vault, status func(context.Context) Status, log *slog.Logger) (*Server, error) {
+func Serve(dir string, vault cloud.Vault, links Links, status func(context.Context) Status, log *slog.Logger) (*Server, error) {
 	path, err := SocketPath(dir)
 	if err != nil {
 		return nil, err
@@ -57,7 +58,7 @@ func Serve(dir string, vault cloud.Vault, status func(context.Context) Status, l
 		_ = l.Close()
 		return nil, qsc.E("admin.Serve", qsc.Denied, path, "%w", err)
 	}
-	s := &Server{vault: vault, status: status, log: log, transfers: make(chan struct{}, maxTransfers)}
+	s := &Server{vault: vault, links: links, status: status, log: log, transfers: make(chan struct{}, maxTransfers)}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.http = http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTime, MaxHeaderBytes: maxHeader,
@@ -91,6 +92,8 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /v1/objects/stat", s.stat)
 	mux.HandleFunc("DELETE /v1/objects", s.delete)
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) { answer(w, s.status(r.Context())) })
+	mux.HandleFunc("POST /v1/links/{link}/attack", s.attack)
+	mux.HandleFunc("GET /v1/links/{link}/records", s.records)
 	mux.HandleFunc("POST /v1/catalog/rebuild", s.rebuild)
 	return mux
 }
