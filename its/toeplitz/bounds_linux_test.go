@@ -1,0 +1,45 @@
+package toeplitz
+
+import (
+	"syscall"
+	"testing"
+	"unsafe"
+)
+
+// TestKernelsStayInside puts words against the end of mapped memory: a kernel that
+// reads or writes one word too far crashes.
+func TestKernelsStayInside(t *testing.T) {
+	page := syscall.Getpagesize()
+	mem, err := syscall.Mmap(-1, 0, 2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Munmap(mem) }()
+	if err := syscall.Mprotect(mem[page:], syscall.PROT_NONE); err != nil {
+		t.Fatal(err)
+	}
+	all := unsafe.Slice((*uint64)(unsafe.Pointer(&mem[0])), page/8)
+	other := random(1, len(all))
+	copy(all, other)
+	eachKernel(t, func(t *testing.T) {
+		k := kernel(active.Load())
+		for n := 1; n < 200; n++ {
+			end := all[len(all)-n:]
+			if k.dot(end, other[len(all)-n:]) != dotPlain(end, other[len(all)-n:]) {
+				t.Fatalf("dot of %d words", n)
+			}
+			k.xor(end, other[:n])
+			k.xor(end, other[:n])
+		}
+		for i, w := range all {
+			if w != other[i] {
+				t.Fatalf("word %d was changed", i)
+			}
+		}
+		for _, n := range []int{8, 64, page / 8} {
+			chunks, rows := all[len(all)-n:], make([]row, n/4)
+			k.encode(rows, chunks)
+			k.decode(chunks, make([]uint64, n), rows)
+		}
+	})
+}

@@ -1,0 +1,240 @@
+package toeplitz
+
+import "math/bits"
+
+// The plain kernel: no table and no branch depends on data, so its time does
+// not either, where the 64-bit integer multiply takes constant time.
+
+const (
+	class0 = 0x1111111111111111
+	class1 = class0 << 1
+	class2 = class0 << 2
+	class3 = class0 << 3
+
+	lowBits = 0x0101010101010101
+)
+
+// clmul64 returns the 128-bit product of x and y over GF(2), by the integer
+// multiplier: operands are taken apart into classes with three empty bits after
+// each bit, so that carries fall into the holes. Sixteen ones meeting would
+// overflow a hole, so the top nibble of x is added by shifts.
+func clmul64(x, y uint64) (hi, lo uint64) {
+	top := x >> 60
+	x &= 1<<60 - 1
+	xs := [4]uint64{x & class0, x & class1, x & class2, x & class3}
+	ys := [4]uint64{y & class0, y & class1, y & class2, y & class3}
+	for r := range uint(4) {
+		var h, l uint64
+		for i := range uint(4) {
+			p, q := bits.Mul64(xs[i], ys[(r-i)&3])
+			h, l = h^p, l^q
+		}
+		hi |= h & (class0 << r)
+		lo |= l & (class0 << r)
+	}
+	for i := range uint(4) {
+		m := -(top >> i & 1)
+		lo ^= y << (60 + i) & m
+		hi ^= y >> (4 - i) & m
+	}
+	return hi, lo
+}
+
+// mulPlain multiplies in GF(2^128) by Karatsuba's three products.
+func mulPlain(a, b elem) elem {
+	h1, h0 := clmul64(a.hi, b.hi)
+	l1, l0 := clmul64(a.lo, b.lo)
+	m1, m0 := clmul64(a.lo^a.hi, b.lo^b.hi)
+	p3, p2, p1, p0 := h1, h0^m1^h1^l1, l1^m0^h0^l0, l0
+	p1 ^= p3 ^ p3<<1 ^ p3<<2 ^ p3<<7
+	p2 ^= p3>>63 ^ p3>>62 ^ p3>>57
+	p0 ^= p2 ^ p2<<1 ^ p2<<2 ^ p2<<7
+	p1 ^= p2>>63 ^ p2>>62 ^ p2>>57
+	return elem{p0, p1}
+}
+
+// applyPlain returns the sum of the columns at x's bits.
+func applyPlain(columns *[128]elem, x elem) (y elem) {
+	for i := range 64 {
+		m, w := -(x.lo >> i & 1), -(x.hi >> i & 1)
+		c, d := &columns[i], &columns[64+i]
+		y.lo ^= c.lo&m ^ d.lo&w
+		y.hi ^= c.hi&m ^ d.hi&w
+	}
+	return y
+}
+
+// factor is a row's factor made ready: for each word of the pattern and each
+// lane, the multiples by the powers of the AES generator, eight bytes at a time.
+type factor [4][4][8]uint64
+
+func (f *factor) set(kind int, p pattern, c *[4]row) {
+	for r := range kind {
+		for lane := range 4 {
+			w := (uint64(p[r])<<32 | uint64(p[r])) ^ c[r][2*lane]
+			for b := range 8 {
+				f[r][lane][b] = w
+				w = w<<1&^lowBits ^ (w>>7&lowBits)*0x1b
+			}
+		}
+	}
+}
+
+// addTo adds x times the factor to y.
+func (f *factor) addTo(kind int, y, x *row) {
+	for i, w := range x {
+		var acc uint64
+		for r := range kind {
+			v := flip(w, r)
+			for b, m := range &f[r][i/2] {
+				acc ^= (v >> b & lowBits) * 0xff & m
+			}
+		}
+		y[i] ^= acc
+	}
+}
+
+// flip changes the numbers of the bytes in each word of four by r.
+func flip(w uint64, r int) uint64 {
+	if r&1 != 0 {
+		w = w>>8&0x00ff00ff00ff00ff | w<<8&0xff00ff00ff00ff00
+	}
+	if r&2 != 0 {
+		w = w>>16&0x0000ffff0000ffff | w<<16&0xffff0000ffff0000
+	}
+	return w
+}
+
+func (y *row) add(x *row) {
+	for i := range y {
+		y[i] ^= x[i]
+	}
+}
+
+// pass4Plain does two layers of butterflies; see kernel.pass4.
+func pass4Plain(rows []row, at, stride, q, blocks, kind int, twA, twB []pattern, c *constants, up bool) {
+	var a, b, b1 factor
+	one := c.laneB
+	for i := range one[0] {
+		one[0][i] ^= c.v1[i]
+	}
+	step := 4 * max(stride, -stride)
+	for n := range blocks {
+		a.set(kind, twA[n], &c.laneA)
+		b.set(kind, twB[2*n], &c.laneB)
+		b1.set(kind, twB[2*n], &one)
+		for i := at + n*step; i < at+n*step+q; i++ {
+			x0, x1, x2, x3 := &rows[i], &rows[i+stride], &rows[i+2*stride], &rows[i+3*stride]
+			if up {
+				x0.add(x1)
+				b.addTo(kind, x1, x0)
+				x2.add(x3)
+				b1.addTo(kind, x3, x2)
+				x0.add(x2)
+				a.addTo(kind, x2, x0)
+				x1.add(x3)
+				a.addTo(kind, x3, x1)
+				continue
+			}
+			a.addTo(kind, x0, x2)
+			x2.add(x0)
+			a.addTo(kind, x1, x3)
+			x3.add(x1)
+			b.addTo(kind, x0, x1)
+			x1.add(x0)
+			b1.addTo(kind, x2, x3)
+			x3.add(x2)
+		}
+	}
+}
+
+// pass2Plain does one layer of butterflies on one block.
+func pass2Plain(rows []row, at, stride, q int, c *constants, up bool) {
+	var a factor
+	a.set(1, pattern{}, &c.laneA)
+	for i := at; i < at+q; i++ {
+		x, y := &rows[i], &rows[i+stride]
+		if up {
+			x.add(y)
+			a.addTo(1, y, x)
+			continue
+		}
+		a.addTo(1, x, y)
+		y.add(x)
+	}
+}
+
+// lanesPlain does the two layers within rows.
+func lanesPlain(rows []row, c *laneConstants) {
+	var f [4]factor
+	for i := range f {
+		f[i].set(1, pattern{}, &[4]row{c.factor[i]})
+	}
+	for i := range rows {
+		x := &rows[i]
+		for s := range 4 {
+			var y row
+			for j := range y {
+				y[j] = x[c.index[s/2][j]&7]
+			}
+			f[s].addTo(1, x, &y)
+		}
+	}
+}
+
+func encodePlain(rows []row, chunks []uint64) {
+	t := theTower()
+	for r := range rows {
+		for lane := range 4 {
+			e := applyPlain(&t.toTower, elem{lo: chunks[lane*len(rows)+r]})
+			rows[r][2*lane], rows[r][2*lane+1] = e.lo, e.hi
+		}
+	}
+}
+
+func toPolyPlain(rows []row) {
+	t := theTower()
+	for r := range rows {
+		for i := 0; i < 8; i += 2 {
+			e := applyPlain(&t.toPoly, elem{rows[r][i], rows[r][i+1]})
+			rows[r][i], rows[r][i+1] = e.lo, e.hi
+		}
+	}
+}
+
+func multiplyPlain(rows, by []row) {
+	t := theTower()
+	for r := range rows {
+		for i := 0; i < 8; i += 2 {
+			e := mulPlain(applyPlain(&t.toPoly, elem{rows[r][i], rows[r][i+1]}), elem{by[r][i], by[r][i+1]})
+			e = applyPlain(&t.toTower, e)
+			rows[r][i], rows[r][i+1] = e.lo, e.hi
+		}
+	}
+}
+
+func decodePlain(lo, hi []uint64, rows []row) {
+	t := theTower()
+	for r := range rows {
+		for lane := range 4 {
+			e := applyPlain(&t.toPoly, elem{rows[r][2*lane], rows[r][2*lane+1]})
+			lo[lane*len(rows)+r], hi[lane*len(rows)+r] = e.lo, e.hi
+		}
+	}
+}
+
+func xorPlain(dst, src []uint64) {
+	src = src[:len(dst)]
+	for i := range dst {
+		dst[i] ^= src[i]
+	}
+}
+
+// dotPlain returns the sum of the products of a's and b's words.
+func dotPlain(a, b []uint64) (sum elem) {
+	for i := range a {
+		hi, lo := clmul64(a[i], b[i])
+		sum = sum.xor(elem{lo, hi})
+	}
+	return sum
+}

@@ -1,0 +1,30 @@
+package toeplitz
+
+import "sync"
+
+// scratch is the memory of one product of 2^log points.
+type scratch struct {
+	log    int
+	rows   []row
+	lo, hi []uint64
+	turn   [turned]uint64
+}
+
+var pools [maxLog + 1]sync.Pool
+
+func borrow(log int) *scratch {
+	if b, ok := pools[log].Get().(*scratch); ok {
+		return b
+	}
+	n := 1 << log
+	return &scratch{log: log, rows: make([]row, n/4), lo: make([]uint64, n), hi: make([]uint64, n)}
+}
+
+// giveBack erases the scratch, which held key, and keeps it for the next product.
+func (b *scratch) giveBack() {
+	clear(b.rows)
+	clear(b.lo)
+	clear(b.hi)
+	clear(b.turn[:])
+	pools[b.log].Put(b)
+}

@@ -1,0 +1,185 @@
+package toeplitz
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/quantum-secure-cloud/qsc"
+)
+
+// hash makes a seed ready and hashes.
+func hash(t testing.TB, seed, x []uint64, n, l int) []uint64 {
+	t.Helper()
+	s, err := NewSeed(seed, n, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make([]uint64, (l+63)/64)
+	s.Hash(out, x)
+	return out
+}
+
+// input returns a seed and an input with garbage beyond their ends.
+func input(r uint64, n int) (seed, x []uint64) {
+	return random(r, (n+62)/64), random(r+1<<32, (n+63)/64)
+}
+
+// Bit for bit the definition: all small shapes that meet a border, many that do
+// not, and sizes up to 2^14.
+func TestAsDefined(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	type shape struct{ n, l int }
+	var shapes []shape
+	for n := 1; n <= 70; n++ {
+		for l := 1; l <= n; l++ {
+			shapes = append(shapes, shape{n, l})
+		}
+	}
+	for range 150 {
+		n := 1 + r.IntN(2200)
+		shapes = append(shapes, shape{n, 1 + r.IntN(n)})
+	}
+	for _, n := range []int{511, 512, 513, 577, 1024, 4096, 1 << 14} {
+		for _, l := range []int{1, 2, 63, 64, 65, n / 3, n / 2, n/2 + 1, n - 65, n - 64, n - 63, n - 1, n} {
+			if l >= 1 && (n < 1<<14 || l == n/2) {
+				shapes = append(shapes, shape{n, l})
+			}
+		}
+	}
+	eachKernel(t, func(t *testing.T) {
+		for i, s := range shapes {
+			seed, x := input(uint64(i), s.n)
+			if !slices.Equal(hash(t, seed, x, s.n, s.l), naiveHash(seed, x, s.n, s.l)) {
+				t.Fatalf("%d bits to %d: not as defined", s.n, s.l)
+			}
+		}
+	})
+}
+
+// Against an independent product (Karatsuba, in this test) at 2^20 bits.
+func TestAsKaratsuba(t *testing.T) {
+	const n, l = 1 << 20, 1<<19 - 37
+	seed, x := input(9, n)
+	want := productHash(seed, x, n, l)
+	eachKernel(t, func(t *testing.T) {
+		if !slices.Equal(hash(t, seed, x, n, l), want) {
+			t.Fatal("not as Karatsuba's product")
+		}
+	})
+}
+
+// Product against Karatsuba, at lengths around those where the way changes.
+func TestProduct(t *testing.T) {
+	eachKernel(t, func(t *testing.T) {
+		for i, n := range [][2]int{{0, 0}, {0, 3}, {1, 1}, {31, 40}, {32, 32}, {33, 100}, {64, 64}, {65, 63}, {700, 32}, {1500, 900}, {4096, 4096}} {
+			a, b := random(uint64(i), n[0]), random(uint64(i+100), n[1])
+			got := random(1, n[0]+n[1])
+			Product(got, a, b)
+			want := karatsuba(pad(slices.Clone(a)), pad(slices.Clone(b)))
+			if !slices.Equal(got, want[:min(len(want), len(got))]) && len(got) > 0 {
+				t.Errorf("%d words by %d: wrong", n[0], n[1])
+			}
+		}
+	})
+}
+
+// A seed made ready under one kernel serves under all.
+func TestSeedOfAnotherKernel(t *testing.T) {
+	const n, l = 200_001, 77_777
+	seed, x := input(11, n)
+	s, err := NewSeed(seed, n, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := hash(t, seed, x, n, l)
+	eachKernel(t, func(t *testing.T) {
+		got := make([]uint64, len(want))
+		s.Hash(got, x)
+		if !slices.Equal(got, want) {
+			t.Fatal("the hash depends on the kernel that made the seed ready")
+		}
+	})
+}
+
+// The output may lie over the input, and one seed serves many goroutines.
+func TestInPlaceAndConcurrently(t *testing.T) {
+	const n, l = 50_000, 31_000
+	seed, x := input(12, n)
+	s, err := NewSeed(seed, n, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := hash(t, seed, x, n, l)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 5 {
+				w := slices.Clone(x)
+				s.Hash(w[:len(want)], w)
+				if !slices.Equal(w[:len(want)], want) {
+					t.Error("another result in place")
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// What is given back holds nothing.
+func TestScratchIsErased(t *testing.T) {
+	b, k := borrow(12), kernel(active.Load())
+	copy(b.lo, random(1, len(b.lo)))
+	copy(b.hi, random(2, len(b.hi)))
+	b.convert(k, b.lo, forward)
+	k.encode(b.rows, b.lo)
+	b.giveBack()
+	for i := range b.lo {
+		if b.lo[i]|b.hi[i]|b.rows[i/4][i%4]|b.rows[i/4][i%4+4]|b.turn[i%turned] != 0 {
+			t.Fatal("scratch memory was not erased")
+		}
+	}
+}
+
+func TestInvalidShapes(t *testing.T) {
+	for _, c := range []struct{ words, n, l int }{
+		{0, 0, 0}, {0, 0, 1}, {0, 1, 0}, {0, 1, 2}, {1, 64, 65}, {1, 64, -1}, {0, -5, 1},
+		{0, 64, 10}, {2, 64, 10}, {1, 66, 10}, {(MaxBits + 63) / 64, MaxBits + 1, 10},
+	} {
+		if _, err := NewSeed(make([]uint64, c.words), c.n, c.l); !qsc.IsKind(err, qsc.Invalid) {
+			t.Errorf("%d words, %d to %d: %v, want invalid", c.words, c.n, c.l, err)
+		}
+	}
+}
+
+func TestWrongLengthsPanic(t *testing.T) {
+	s, err := NewSeed(make([]uint64, 2), 100, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range map[string]func(){
+		"short output": func() { s.Hash(nil, make([]uint64, 2)) },
+		"long output":  func() { s.Hash(make([]uint64, 2), make([]uint64, 2)) },
+		"short input":  func() { s.Hash(make([]uint64, 1), make([]uint64, 1)) },
+		"product":      func() { Product(make([]uint64, 3), make([]uint64, 2), make([]uint64, 2)) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			f()
+		}()
+	}
+}
+
+func TestUse(t *testing.T) {
+	if _, err := Use("abacus"); !qsc.IsKind(err, qsc.Unsupported) {
+		t.Errorf("unknown kernel: %v, want unsupported", err)
+	}
+	if !slices.Contains(Kernels(), "plain") {
+		t.Errorf("no plain kernel among %q", Kernels())
+	}
+}
