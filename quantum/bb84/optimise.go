@@ -22,16 +22,21 @@ func (d Device) Optimise(c quantum.Channel) (Device, error) {
 	if err != nil {
 		return d, err
 	}
-	best, least := d, d.regret(loss)
+	return d.optimise(loss, Counts.pool), nil
+}
+
+// optimise searches with the counts as a bound will see them.
+func (d Device) optimise(loss float64, seen func(Counts) Counts) Device {
+	best, least := d, d.regret(loss, seen)
 	for _, start := range [][]float64{d.chart(), {-0.4, -1.2, 1, 0, 2.5}, {-0.6, -0.4, 0, 1, 1}} {
-		res, err := optimize.Minimize(optimize.Problem{Func: func(x []float64) float64 { return d.at(x).regret(loss) }},
+		res, err := optimize.Minimize(optimize.Problem{Func: func(x []float64) float64 { return d.at(x).regret(loss, seen) }},
 			start, &optimize.Settings{FuncEvaluations: 600, Converger: &optimize.FunctionConverge{Absolute: 1e-7, Relative: 1e-7, Iterations: 60}},
 			&optimize.NelderMead{})
 		if res != nil && err == nil && res.F < least {
 			best, least = d.at(res.X), res.F
 		}
 	}
-	return best, nil
+	return best
 }
 
 // chart are coordinates without limits for the five free parameters; at is its
@@ -58,12 +63,12 @@ func (d Device) at(x []float64) Device {
 
 // regret falls as the rate rises. Without key it says how far off key is, so that
 // a search finds its way.
-func (d Device) regret(loss float64) float64 {
+func (d Device) regret(loss float64, seen func(Counts) Counts) float64 {
 	counts, pulses := d.fill(loss)
 	if math.IsInf(pulses, 0) {
 		return math.MaxFloat64
 	}
-	e := d.secret(counts.pool())
+	e := d.secret(seen(counts))
 	if e.Bits > 0 {
 		return math.Log(pulses / e.Bits)
 	}

@@ -60,7 +60,7 @@ type conditions struct {
 
 // table are the thresholds for one candidate, in 32 bits.
 type table struct {
-	rate                 float64 // -ln(1 - probability of a candidate)
+	mean                 float64 // pulses from candidate to candidate, of the exponential law whose whole part is the gap
 	accept               [3]uint64
 	double, wrong, mixed [3]uint64
 	honest               float64 // double clicks for each pulse without an eavesdropper
@@ -85,7 +85,7 @@ func (r *receiver) tune() {
 	d := r.device
 	honest, g := d.gains(c.eta, c.dark), d.under(r.attack, c.eta, c.dark)
 	top := max(g.Click[0], g.Click[1], g.Click[2])
-	t := table{rate: -math.Log1p(-min(top, 1-1e-9)), honest: d.doubles(honest)}
+	t := table{mean: -1 / math.Log1p(-min(top, 1-1e-9)), honest: d.doubles(honest)}
 	for k := range 3 {
 		t.accept[k] = scaled(ratio(g.Click[k], top), 32)
 		t.double[k] = scaled(ratio(g.Double[k], g.Click[k]), 32)
@@ -123,11 +123,11 @@ func (r *receiver) run(to uint64, c *clicks) {
 			r.tune()
 		}
 		end := min(to, r.until)
-		if r.table.rate == 0 {
+		if math.IsInf(r.table.mean, 1) {
 			r.pos = end
 			continue
 		}
-		gap := r.rng.ExpFloat64() / r.table.rate
+		gap := r.rng.ExpFloat64() * r.table.mean
 		if gap >= float64(end-r.pos) {
 			r.pos = end // the gap has no memory: begin afresh there
 			continue
