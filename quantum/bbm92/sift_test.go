@@ -170,15 +170,15 @@ func TestPacedRoundEndsWithItsContext(t *testing.T) {
 	d := preset(t, "bbm92-live")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	_, errs := distilltest.Both(ctx, func(ctx context.Context, role distill.Role, w *distilltest.Wire) error {
+	alice, bob := distilltest.Both(ctx, func(ctx context.Context, role distill.Role, w *distilltest.Wire) error {
 		p, err := d.Protocol(distill.Setup{Role: role, Pace: true, Channel: quantum.Channel{Loss: 8}, World: quantum.World{Start: time.Now()}})
 		if err == nil {
 			_, err = p.Sift(ctx, w, distill.Start{At: time.Now()})
 		}
 		return err
 	})
-	if !qsc.IsKind(errs, qsc.Timeout) {
-		t.Error(errs)
+	if !qsc.IsKind(alice, qsc.Timeout) && !qsc.IsKind(bob, qsc.Timeout) { // the first to end cuts the wire
+		t.Error(alice, bob)
 	}
 }
 
