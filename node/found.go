@@ -15,16 +15,18 @@ import (
 )
 
 // Found makes what a new network needs before its nodes can run: seeds for
-// simulated links, and a first filling of the rings for preshared links that
+// simulated links, for physical ones also what their ends authenticate with, and a first filling of the rings for preshared links that
 // were never provisioned. What is there already is left as it is.
 func Found(ctx context.Context, net *Network, data string, progress func(done, total int64)) error {
 	var done int64
 	for _, l := range net.Links {
 		var err error
-		switch l.Kind {
-		case topology.KindSimulated:
+		switch {
+		case l.Kind == topology.KindSimulated:
 			err = foundSeed(net, data, l)
-		case topology.KindPreshared:
+		case l.Physical():
+			err = foundQuantum(net, data, l)
+		case l.Kind == topology.KindPreshared:
 			err = foundStock(ctx, net, data, l, func(n, _ int64) {
 				if progress != nil {
 					progress(done+n, stockOf(net))

@@ -1,9 +1,18 @@
 package node
 
 import (
+	"context"
+	"crypto/rand"
+	"net"
+	"os"
+	"path/filepath"
+
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/control/topology"
+	"github.com/quantum-secure-cloud/qsc/internal/durable"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/distill"
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/cascade"
 	"github.com/quantum-secure-cloud/qsc/quantum/preset"
 )
 
@@ -11,6 +20,19 @@ import (
 type Quantum struct {
 	Channel string `toml:"channel"` // host:port of the public channel
 }
+
+// The attacks of the simulator, for programs that may not import rooms of other
+// floors. See package quantum.
+type (
+	Attack     = quantum.Attack
+	AttackKind = quantum.AttackKind
+)
+
+// InterceptResend is the attack that everybody knows.
+const InterceptResend = quantum.InterceptResend
+
+// AttackKinds lists all attacks.
+var AttackKinds = quantum.AttackKinds
 
 // DeviceOf returns the device pair of a physical link, as its preset and the
 // network description say. Errors: NotFound for an unknown preset, Invalid for
@@ -78,7 +100,9 @@ func (n *Node) Records(link qsc.LinkID, limit int) ([]quantum.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	keeper, ok := e.source.(interface{ Records(limit int) []quantum.Record })
+	keeper, ok := e.source.(interface {
+		Records(limit int) []quantum.Record
+	})
 	if !ok {
 		return nil, qsc.E("node.Records", qsc.Unsupported, string(link), "a link of kind %s distils nothing here", e.link.Kind)
 	}
@@ -92,6 +116,96 @@ func (n *Node) end(link qsc.LinkID) (*linkEnd, error) {
 		}
 	}
 	return nil, qsc.E("node", qsc.NotFound, string(link), "the node %s has no such link", n.cfg.Node)
+}
+
+// openQuantum opens this end of a link whose key is distilled here: the device
+// simulated, the rest for real.
+func (n *Node) openQuantum(e *linkEnd) (quantum.Link, error) {
+	channel, ok := n.cfg.Quantum[string(e.link.ID)]
+	if !ok {
+		return nil, qsc.E("node.Open", qsc.NotFound, string(e.link.ID), "no public channel: name one in the node's file under [quantum.%s]", e.link.ID)
+	}
+	p, err := DeviceOf(n.net, e.link)
+	if err != nil {
+		return nil, err
+	}
+	expected, err := p.Device.Predict(ChannelOf(e.link))
+	if err != nil {
+		return nil, err
+	}
+	protocol, world, err := n.protocol(e, p)
+	if err != nil {
+		return nil, err
+	}
+	fs, err := n.files(linkDir(e.link.ID, distillDir))
+	if err != nil {
+		return nil, err
+	}
+	c := distill.Config{
+		Link: e.link.ID, Epoch: world.Epoch, Role: distill.Role(e.end), Block: e.link.Block, FS: fs,
+		Protocol: protocol, Reconciler: reconcilerOf(e.link.Kind), Device: p.Name, Kind: e.link.Kind,
+		Class: qsc.Simulated, Predicted: expected.Rate, Room: max(e.link.Pad/4, 2*e.link.Block), Logger: n.log,
+	}
+	if c.Role == distill.Bob {
+		var d net.Dialer
+		c.Dial = func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", channel.Channel) }
+	} else if c.Listen, err = net.Listen("tcp", channel.Channel); err != nil {
+		return nil, qsc.E("node.Open", qsc.Busy, string(e.link.ID), "cannot listen on %q for the other end: %w", channel.Channel, err)
+	}
+	return distill.Open(c)
+}
+
+// protocol opens this end of the simulated device.
+func (n *Node) protocol(e *linkEnd, p quantum.Preset) (distill.Protocol, quantum.World, error) {
+	runs, ok := p.Device.(distill.Runnable)
+	if !ok {
+		return nil, quantum.World{}, qsc.E("node.Open", qsc.Unsupported, string(e.link.ID), "the preset %s can be planned with, not run", p.Name)
+	}
+	seed, err := n.seed(e)
+	if err != nil {
+		return nil, quantum.World{}, err
+	}
+	world := quantum.World{Epoch: seed.Epoch, Start: seed.Start}
+	copy(world.Seed[:], seed.Key[:])
+	protocol, err := runs.Protocol(distill.Setup{Role: distill.Role(e.end), World: world, Channel: ChannelOf(e.link), Pace: true})
+	return protocol, world, err
+}
+
+// reconcilerOf corrects the errors of a kind of link: few round trips where light
+// takes long, few bits disclosed elsewhere. Continuous variables bring their own.
+func reconcilerOf(kind string) distill.Reconciler {
+	switch kind {
+	case topology.KindCV:
+		return nil
+	}
+	return cascade.New(cascade.Config{})
+}
+
+// foundQuantum writes the world of a physical link and the secret that its ends
+// authenticate their first rounds with.
+func foundQuantum(net *Network, data string, l Link) error {
+	if err := foundSeed(net, data, l); err != nil {
+		return err
+	}
+	var dirs [2]durable.FS
+	founded := true
+	for i, end := range l.Ends {
+		path := filepath.Join(dirOf(net, data, end), linkDir(l.ID, distillDir))
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return qsc.E("node.Found", qsc.Invalid, path, "%w", err)
+		}
+		d, err := durable.Dir(path)
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		dirs[i] = d
+		founded = founded && distill.Founded(d)
+	}
+	if founded {
+		return nil
+	}
+	return distill.Found(dirs, rand.Reader)
 }
 
 // ChannelOf is what lies between a link's ends.
@@ -108,4 +222,23 @@ func Predict(net *Network, l Link) (quantum.Prediction, error) {
 		return quantum.Prediction{}, err
 	}
 	return p.Device.Predict(ChannelOf(l))
+}
+
+// PresetInfo is a device pair that a description may name.
+type PresetInfo struct {
+	Name   string         `json:"name"`
+	Kind   string         `json:"kind"`
+	About  string         `json:"about"`
+	Runs   bool           `json:"runs"` // has an event level
+	Params map[string]any `json:"parameters"`
+}
+
+// Presets lists the device pairs that come with the program.
+func Presets() []PresetInfo {
+	var out []PresetInfo
+	for _, p := range preset.All() {
+		_, runs := p.Device.(distill.Runnable)
+		out = append(out, PresetInfo{p.Name, p.Device.Kind(), p.About, runs, preset.Params(p.Device)})
+	}
+	return out
 }

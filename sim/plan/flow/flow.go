@@ -321,3 +321,21 @@ func Bound(nodes int, edges []Edge, demands []Demand, price []float64, gone func
 	}
 	return total / cost
 }
+
+// Distances returns the price of the cheapest way between any two nodes for one
+// unit of flow: what a new edge there would save. Unjoined nodes are +Inf apart.
+func Distances(nodes int, edges []Edge, price []float64) [][]float64 {
+	g := newGraph(nodes, edges)
+	length := make([]float64, len(edges))
+	for e, c := range g.capacity {
+		if c > 0 {
+			length[e] = price[e] / c
+		}
+	}
+	t, out := newTree(nodes), make([][]float64, nodes)
+	for v := range nodes {
+		g.shortest(t, v, length)
+		out[v] = append([]float64(nil), t.dist...)
+	}
+	return out
+}

@@ -28,7 +28,7 @@ func (a *app) linkCmd() *cobra.Command {
 	f.StringVar(&o.size, "size", "", "pad for each direction, such as \"64 MiB\" (default: as much as there is room for)")
 	f.StringVar(&o.from, "from", "", "a file of physical random bytes; it is used once and never again")
 	f.StringVar(&o.direction, "direction", "", "only pads from one end to the other: FROM-TO (default: both ways)")
-	return group("link", "work on links", c)
+	return group("link", "work on links", c, a.attackCmd(), a.recordsCmd())
 }
 
 type provisionOptions struct{ size, from, direction string }

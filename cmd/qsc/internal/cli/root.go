@@ -116,7 +116,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return wrongUse(c, err) })
 	a.completions(root)
 	root.AddCommand(a.demoCmd(), a.upCmd(), a.putCmd(), a.getCmd(), a.lsCmd(), a.statCmd(), a.rmCmd(),
-		a.statusCmd(), a.benchCmd(), a.linkCmd(), a.poolCmd(), a.catalogCmd(), a.networkCmd(), a.caCmd(), a.saeCmd(), a.pskCmd(), a.simCmd(), a.nodeCmd(), a.versionCmd(), exitCodesTopic())
+		a.statusCmd(), a.benchCmd(), a.linkCmd(), a.poolCmd(), a.catalogCmd(), a.networkCmd(), a.caCmd(), a.saeCmd(), a.pskCmd(), a.simCmd(), a.planCmd(), a.nodeCmd(), a.versionCmd(), exitCodesTopic())
 	return root
 }
 

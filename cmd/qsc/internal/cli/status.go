@@ -222,6 +222,12 @@ func (a *app) showOverview(o overview, ingest string) error {
 		}
 		fmt.Fprintf(a.out, "(time in brackets: how long the pad lasts a source of %s)\n\n", ingest)
 	}
+	if photons := o.quantumTable(); photons != nil {
+		if err := photons.Write(a.out, ""); err != nil {
+			return err
+		}
+		fmt.Fprintln(a.out)
+	}
 	if keys := o.keyTable(); keys != nil {
 		if err := keys.Write(a.out, ""); err != nil {
 			return err
@@ -275,6 +281,50 @@ func (o *overview) linkTable() *show.Table {
 		t.Row(string(l.ID), l.Kind, l.state(), rate, l.pad(0), l.pad(1), l.stock(), class)
 	}
 	return t
+}
+
+// quantumTable tells of the links whose key is distilled here; nil where there is
+// none.
+func (o *overview) quantumTable() *show.Table {
+	t := show.NewTable("QUANTUM LINK", "DEVICE", "KEY RATE", "ERROR RATE", "F", "NEXT BLOCK", "BOUND")
+	some := false
+	for _, l := range o.Links {
+		e := l.End[0]
+		if e == nil {
+			e = l.End[1]
+		}
+		if e == nil || e.Device == "" {
+			continue
+		}
+		some = true
+		t.Row(string(l.ID), e.Device, e.Rate.String(), percent(e.QBER), figure(e.F), next(e.NextBlock), e.Bound)
+	}
+	if !some {
+		return nil
+	}
+	return t
+}
+
+func percent(v float64) string {
+	if v == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f %%", 100*v)
+}
+
+func figure(v float64) string {
+	if v == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.3f", v)
+}
+
+// next is when the next block comes.
+func next(d time.Duration) string {
+	if d < 0 {
+		return "rests"
+	}
+	return "in " + show.Duration(d.Round(100*time.Millisecond))
 }
 
 // keyTable tells of the doors for applications and of the key behind them; nil

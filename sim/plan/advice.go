@@ -1,0 +1,120 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/quantum-secure-cloud/qsc/control/topology"
+	"github.com/quantum-secure-cloud/qsc/sim/plan/flow"
+)
+
+// Advice is something to add, and what it brings.
+type Advice struct {
+	What    string  `json:"what"`
+	AtLeast float64 `json:"served_at_least"` // what every pair can have then, times what it wants
+	Gain    float64 `json:"gain"`            // AtLeast over that of the network as it is
+}
+
+// How many candidates are tried, and how many told.
+const (
+	tried = 4 // of each sort
+	told  = 5
+)
+
+// advise tries the links that limit the whole doubled, and new ones between nodes
+// that have none and pay dearly to reach each other.
+func (m *maker) advise() error {
+	if !(m.result.Lower > 0) || math.IsInf(m.result.Lower, 1) {
+		return nil
+	}
+	for _, e := range m.dearestLinks() {
+		edges := slices.Clone(m.edges)
+		edges[e].Capacity *= 2
+		l := m.plan.Links[e]
+		m.try(fmt.Sprintf("a second %s link beside %s (%.4g km, %v)", l.Kind, l.ID, l.Distance, l.Rate), edges)
+	}
+	for _, n := range m.newLinks() {
+		m.try(n.what, append(slices.Clone(m.edges), n.edge))
+	}
+	all := m.plan.Advice
+	slices.SortStableFunc(all, func(a, b Advice) int { return -cmp.Compare(a.Gain, b.Gain) })
+	all = slices.DeleteFunc(all, func(a Advice) bool { return a.Gain < 1.02 })
+	m.plan.Advice = all[:min(told, len(all))]
+	return nil
+}
+
+func (m *maker) try(what string, edges []flow.Edge) {
+	r := flow.Solve(len(m.Network.Nodes), edges, m.demands, flow.Config{Gap: 0.08, Phases: 100})
+	m.plan.Advice = append(m.plan.Advice, Advice{what, finite(r.Lower), finite(r.Lower) / m.result.Lower})
+}
+
+func (m *maker) dearestLinks() []int {
+	order := make([]int, len(m.edges))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return -cmp.Compare(m.result.Price[a], m.result.Price[b]) })
+	return order[:min(tried, len(order))]
+}
+
+// newLink is one that is not there yet.
+type newLink struct {
+	what  string
+	edge  flow.Edge
+	worth float64
+}
+
+// Fibre is longer than the way of the crow; a new link is laid up to so far.
+const (
+	detour    = 1.3
+	newAtMost = 120 // km of fibre
+)
+
+// newLinks ranks pairs of near nodes by the price of the way between them now and
+// the rate that decoy BB84 would have there.
+func (m *maker) newLinks() (out []newLink) {
+	apart := flow.Distances(len(m.Network.Nodes), m.edges, m.result.Price)
+	for i, a := range m.Network.Nodes {
+		for j := i + 1; j < len(m.Network.Nodes); j++ {
+			b := m.Network.Nodes[j]
+			km, ok := m.apart(a, b)
+			if _, there := m.Network.LinkBetween(a.ID, b.ID); there || !ok || km > newAtMost {
+				continue
+			}
+			l := topology.Link{ID: "new", Kind: topology.KindBB84, Preset: usual[topology.KindBB84], Distance: km, Loss: fibreLoss * km}
+			p, err := m.predict(l)
+			if err != nil || p.Rate <= 0 {
+				continue
+			}
+			out = append(out, newLink{
+				fmt.Sprintf("a new bb84 link %s-%s (%.0f km of fibre, %v)", a.ID, b.ID, km, p.Rate),
+				flow.Edge{A: i, B: j, Capacity: float64(p.Rate)}, apart[i][j] * float64(p.Rate),
+			})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b newLink) int { return -cmp.Compare(a.worth, b.worth) })
+	return out[:min(tried, len(out))]
+}
+
+// apart is the fibre between two nodes.
+func (m *maker) apart(a, b topology.Node) (km float64, ok bool) {
+	x, _ := m.Network.Site(a.Site)
+	y, _ := m.Network.Site(b.Site)
+	if !x.Location.Known || !y.Location.Known {
+		return 0, false
+	}
+	return math.Ceil(detour * kmBetween(x.Location, y.Location)), true
+}
+
+const earthRadius = 6371 // km
+
+// kmBetween is the great circle between two places.
+func kmBetween(a, b topology.Location) float64 {
+	const rad = math.Pi / 180
+	s := math.Sin((b.Lat - a.Lat) * rad / 2)
+	t := math.Sin((b.Lon - a.Lon) * rad / 2)
+	h := s*s + math.Cos(a.Lat*rad)*math.Cos(b.Lat*rad)*t*t
+	return 2 * earthRadius * math.Asin(math.Sqrt(min(1, h)))
+}

@@ -1,0 +1,125 @@
+package plan
+
+import (
+	"cmp"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/quantum-secure-cloud/qsc/sim/plan/flow"
+)
+
+// Loss is what it costs to lose one node or one link.
+type Loss struct {
+	What    string  `json:"what"` // "node otemachi", "link a-b"
+	Cut     float64 `json:"cut"`  // part of the demand, that of a lost node's own terminals left out, that has no way any more
+	AtMost  float64 `json:"served_at_most"`
+	AtLeast float64 `json:"served_at_least"` // of what still has a way; reckoned for the dearest losses only, else 0
+	solved  bool
+	edges   map[int]bool
+	node    int
+}
+
+// dearest is how many losses are solved from both sides.
+const dearest = 8
+
+func (m *maker) losses() error {
+	var all []Loss
+	for v, n := range m.Network.Nodes {
+		gone := map[int]bool{}
+		for i, e := range m.edges {
+			gone[i] = e.A == v || e.B == v
+		}
+		all = append(all, Loss{What: "node " + string(n.ID), edges: gone, node: v})
+	}
+	for i, l := range m.Network.Links {
+		all = append(all, Loss{What: "link " + string(l.ID), edges: map[int]bool{i: true}, node: -1})
+	}
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range all {
+		g.Go(func() error { m.bound(&all[i]); return nil })
+	}
+	_ = g.Wait()
+	dear := func(a, b Loss) int {
+		return cmp.Or(-cmp.Compare(a.Cut, b.Cut), cmp.Compare(a.AtMost, b.AtMost))
+	}
+	slices.SortStableFunc(all, dear)
+	for i := range all[:min(dearest, len(all))] {
+		g.Go(func() error { m.solve(&all[i]); return nil })
+	}
+	_ = g.Wait()
+	slices.SortStableFunc(all, dear)
+	m.plan.Losses = all
+	return nil
+}
+
+// left is the demand that a loss leaves a way to, and the part that it cuts off.
+func (m *maker) left(l *Loss) (kept []flow.Demand, cut float64) {
+	of := m.components(l)
+	total := 0.0
+	for _, d := range m.demands {
+		if d.From == l.node || d.To == l.node {
+			continue
+		}
+		total += d.Amount
+		if of[d.From] != of[d.To] {
+			cut += d.Amount
+			continue
+		}
+		kept = append(kept, d)
+	}
+	if total > 0 {
+		cut /= total
+	}
+	return kept, cut
+}
+
+// components numbers the parts into which a loss cuts the network.
+func (m *maker) components(l *Loss) []int {
+	of := make([]int, len(m.Network.Nodes))
+	for v := range of {
+		of[v] = v
+	}
+	var root func(int) int
+	root = func(v int) int {
+		for of[v] != v {
+			of[v] = of[of[v]]
+			v = of[v]
+		}
+		return v
+	}
+	for i, e := range m.edges {
+		if !l.edges[i] && e.Capacity > 0 {
+			of[root(e.A)] = root(e.B)
+		}
+	}
+	for v := range of {
+		of[v] = root(v)
+	}
+	return of
+}
+
+func (m *maker) bound(l *Loss) {
+	kept, cut := m.left(l)
+	l.Cut = cut
+	l.AtMost = finite(flow.Bound(len(m.Network.Nodes), m.edges, kept, m.result.Price, func(e int) bool { return l.edges[e] }, l.node))
+}
+
+// solve finds what is really left, from both sides.
+func (m *maker) solve(l *Loss) {
+	kept, _ := m.left(l)
+	r := flow.Solve(len(m.Network.Nodes), m.without(l), kept, flow.Config{Gap: 0.15, Phases: 100})
+	l.AtLeast, l.AtMost = finite(r.Lower), min(l.AtMost, finite(r.Upper))
+}
+
+func (m *maker) without(l *Loss) []flow.Edge {
+	edges := slices.Clone(m.edges)
+	for i := range edges {
+		if l.edges[i] {
+			edges[i].Capacity = 0
+		}
+	}
+	return edges
+}
