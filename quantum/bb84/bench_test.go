@@ -6,31 +6,42 @@ import (
 	"github.com/quantum-secure-cloud/qsc/quantum"
 )
 
-// How many times faster than a 1 GHz device at 14.5 dB both ends run on one core.
-func BenchmarkRealtime45km(b *testing.B) {
-	var sum float64
-	n := 0
-	for b.Loop() {
-		f, err := Realtime(quick(), quantum.Channel{Loss: 14.5, Distance: 45}, 0.2)
-		if err != nil {
-			b.Fatal(err)
-		}
-		sum += f
-		n++
+// channels are what the presets are made for, in dB.
+var channels = map[string]float64{
+	"lim-apd": 20, "rusca-snspd": 26, "tokyo-45km-field": 14.5, "tokyo-45km": 14.5, "toshiba-10mbps": 2,
+	"ustc-110mbps": 1.9, "gys": 10, "metro-apd": 6.5, "metro-snspd": 6, "metro-one-decoy": 2.5,
+}
+
+// How many times faster than the devices both ends run on one core.
+func BenchmarkRealtime(b *testing.B) {
+	for _, p := range live() {
+		b.Run(p.Name, func(b *testing.B) {
+			var sum float64
+			for b.Loop() {
+				f, err := Realtime(p.Device.(Device), quantum.Channel{Loss: channels[p.Name]}, 0.25)
+				if err != nil {
+					b.Fatal(err)
+				}
+				sum += f
+			}
+			b.ReportMetric(sum/float64(b.N), "x")
+		})
 	}
-	b.ReportMetric(sum/float64(n), "x")
+}
+
+func drawn(d Device, loss float64) (*receiver, *clicks) {
+	d = d.full()
+	e := &end{device: d, loss: loss}
+	return newReceiver(world(3), d, 0, e.conditions), new(clicks)
 }
 
 // The bookkeeping of both ends for each detection, without drawing it.
 func BenchmarkSift(b *testing.B) {
 	d := quick().full()
-	w := world(3)
-	e := &end{device: d, loss: 14.5}
-	r := newReceiver(w, d, 0, e.conditions)
-	c := new(clicks)
+	r, c := drawn(d, 14.5)
 	c.reset(0)
 	r.run(1<<26, c)
-	s, l := &sender{src: newSource(w, d)}, &listener{}
+	s, l := &sender{src: r.src}, &listener{}
 	var buf []byte
 	for b.Loop() {
 		s.key.reset()
@@ -45,10 +56,7 @@ func BenchmarkSift(b *testing.B) {
 
 // Drawing alone.
 func BenchmarkReceiver(b *testing.B) {
-	d := quick().full()
-	e := &end{device: d, loss: 14.5}
-	r := newReceiver(world(3), d, 0, e.conditions)
-	c := new(clicks)
+	r, c := drawn(quick(), 14.5)
 	n := 0
 	for b.Loop() {
 		c.reset(r.pos)

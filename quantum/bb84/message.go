@@ -2,7 +2,6 @@ package bb84
 
 import (
 	"encoding/binary"
-	"math/bits"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
@@ -56,13 +55,14 @@ func (c *clicks) append(b []byte) []byte {
 	return b
 }
 
-// heard is a message of clicks as Alice reads it: gap by gap.
+// heard is a message of clicks as Alice reads it, from the front.
 type heard struct {
 	flags    byte
 	from, to uint64
 	n        int
 	basis    packed
 	gaps     []byte
+	pulse    uint64 // from here on
 }
 
 func parseClicks(b []byte) (h heard, err error) {
@@ -76,41 +76,48 @@ func parseClicks(b []byte) (h heard, err error) {
 		return h, corrupt("clicks of pulses %d to %d, %d of them, flags %#x", h.from, h.to, n, h.flags)
 	}
 	h.n = int(n)
-	if len(b) < packedLen(h.n)+h.n || uint64(n) > h.to-h.from {
+	if h.basis, h.gaps, err = cut(b, h.n); err != nil {
+		return h, err
+	}
+	if len(h.gaps) < h.n || uint64(n) > h.to-h.from {
 		return h, corrupt("%d clicks in %d bytes and %d pulses", n, len(b), h.to-h.from)
 	}
-	h.basis, h.gaps = packed(b[:packedLen(h.n)]), b[packedLen(h.n):]
-	if !h.basis.clean(h.n) {
-		return h, corrupt("bits behind the last basis")
-	}
+	h.pulse = h.from
 	return h, nil
 }
 
-// each calls f with every click in order. It fails when the gaps leave the
-// stretch or the message.
-func (h *heard) each(f func(i int, pulse uint64)) error {
-	next, b := h.from, h.gaps
-	for i := range h.n {
+// next returns the numbers of the next clicks, at most 64. It fails when the gaps
+// leave the stretch or the message.
+func (h *heard) next(pulses *[64]uint64, n int) error {
+	at, b := h.pulse, h.gaps
+	for i := range n {
 		var gap uint64
-		if len(b) >= 2 && b[0] < 0x80 {
+		switch {
+		case len(b) >= 1 && b[0] < 0x80:
 			gap, b = uint64(b[0]), b[1:]
-		} else if len(b) >= 2 && b[1] < 0x80 && b[1] > 0 {
+		case len(b) >= 2 && b[1] < 0x80 && b[1] > 0:
 			gap, b = uint64(b[0]&0x7f)|uint64(b[1])<<7, b[2:]
-		} else {
+		default:
 			v, size := binary.Uvarint(b)
-			if size <= 0 || size > 1 && b[size-1] == 0 {
-				return corrupt("click %d has no gap", i)
+			if size <= 0 || b[size-1] == 0 {
+				return corrupt("a click without a gap")
 			}
 			gap, b = v, b[size:]
 		}
-		if gap >= h.to-next {
-			return corrupt("click %d lies beyond pulse %d", i, h.to)
+		if gap >= h.to-at {
+			return corrupt("a click beyond pulse %d", h.to)
 		}
-		f(i, next+gap)
-		next += gap + 1
+		pulses[i] = at + gap
+		at += gap + 1
 	}
-	if len(b) != 0 {
-		return corrupt("%d bytes behind the last click", len(b))
+	h.pulse, h.gaps = at, b
+	return nil
+}
+
+// end fails when something stands behind the last click.
+func (h *heard) end() error {
+	if len(h.gaps) != 0 {
+		return corrupt("%d bytes behind the last click", len(h.gaps))
 	}
 	return nil
 }
@@ -127,52 +134,49 @@ const (
 const keptHeader = 1 + 4
 
 // maxKeptMessage: for each click a kept bit, two bits of intensity, a test bit.
-const maxKeptMessage = keptHeader + maxClicks/8*4
+const maxKeptMessage = keptHeader + 4*(maxClicks/8+1)
 
 // kept are Alice's answers to a message of clicks.
 type kept struct {
-	mask, level, test packer
+	mask, low, high, test packer
 }
 
-func (k *kept) reset() { k.mask.reset(); k.level.reset(); k.test.reset() }
+func (k *kept) reset() {
+	for _, p := range []*packer{&k.mask, &k.low, &k.high, &k.test} {
+		p.reset()
+	}
+}
 
 // append writes: state (1), number of clicks (4), a bit for each that is 1 if it is
-// kept; two bits for each kept, its intensity; a bit for each kept in the test
-// basis, Alice's.
+// kept; for each kept the low bit of its intensity; for each kept the high bit; for
+// each kept in the test basis Alice's bit.
 func (k *kept) append(b []byte, s state) []byte {
 	b = append(b, byte(s))
 	b = binary.BigEndian.AppendUint32(b, uint32(k.mask.len()))
-	return k.test.append(k.level.append(k.mask.append(b)))
+	return k.test.append(k.high.append(k.low.append(k.mask.append(b))))
 }
 
 // answer is the same as Bob reads it.
 type answer struct {
-	state       state
-	n           int
-	mask, level packed
-	test        packed // as long as his bases make it
+	state           state
+	mask, low, high packed
+	test            []byte // as long as his bases make it
 }
 
 // parseKept reads the answer to n clicks.
 func parseKept(b []byte, n int) (a answer, err error) {
-	if len(b) < keptHeader+packedLen(n) || binary.BigEndian.Uint32(b[1:]) != uint32(n) || b[0] > byte(stateScarce) {
+	if len(b) < keptHeader || binary.BigEndian.Uint32(b[1:]) != uint32(n) || b[0] > byte(stateScarce) {
 		return a, corrupt("an answer of %d bytes to %d clicks", len(b), n)
 	}
-	a = answer{state: state(b[0]), n: n, mask: packed(b[keptHeader:][:packedLen(n)])}
-	b = b[keptHeader+packedLen(n):]
-	count := 0
-	for _, m := range a.mask {
-		count += bits.OnesCount8(m)
+	a.state = state(b[0])
+	a.mask, b, err = cut(b[keptHeader:], n)
+	if err == nil {
+		a.low, b, err = cut(b, a.mask.count())
 	}
-	size := packedLen(2 * count)
-	if !a.mask.clean(n) || len(b) < size {
-		return a, corrupt("%d clicks kept, in %d bytes", count, len(b))
+	if err == nil {
+		a.high, a.test, err = cut(b, a.low.n)
 	}
-	a.level, a.test = packed(b[:size]), packed(b[size:])
-	if !a.level.clean(2 * count) {
-		return a, corrupt("bits behind the last intensity")
-	}
-	return a, nil
+	return a, err
 }
 
 // tally is what Bob tells at the block's end.

@@ -35,6 +35,7 @@ type receiver struct {
 	device Device
 	src    source
 	rng    *rand.Rand
+	raw    *rand.ChaCha8 // the same numbers
 	cond   func(pulse uint64) conditions
 	attack quantum.Attack
 
@@ -67,8 +68,9 @@ type table struct {
 }
 
 func newReceiver(w quantum.World, d Device, from uint64, cond func(uint64) conditions) *receiver {
+	raw := stream(w, "bb84 clicks", from)
 	r := &receiver{
-		device: d, src: newSource(w, d), rng: rand.New(stream(w, "bb84 clicks", from)), cond: cond,
+		device: d, src: newSource(w, d), raw: raw, rng: rand.New(raw), cond: cond,
 		pos: from, until: from, since: from, dead: uint64(d.deadGates()), bob: scaled(d.PXBob, 31),
 	}
 	if d.Detectors == 4 {
@@ -143,11 +145,11 @@ func (r *receiver) run(to uint64, c *clicks) {
 func (r *receiver) candidate(pulse uint64, c *clicks) {
 	w := r.src.word(pulse)
 	k := r.src.intensity(w)
-	u := r.rng.Uint64()
+	u := r.raw.Uint64()
 	if u&(1<<32-1) >= r.table.accept[k] {
 		return
 	}
-	v, out := r.rng.Uint64(), u>>32
+	v, out := r.raw.Uint64(), u>>32
 	basis := below(v>>1&low31, r.bob)
 	bit, double := v&1, false
 	if basis == r.src.isKey(w) {

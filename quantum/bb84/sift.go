@@ -1,6 +1,10 @@
 package bb84
 
-import "github.com/quantum-secure-cloud/qsc/quantum/distill"
+import (
+	"math/bits"
+
+	"github.com/quantum-secure-cloud/qsc/quantum/distill"
+)
 
 // block is what one end has of the block that is filling.
 type block struct {
@@ -40,62 +44,110 @@ type sender struct {
 	block
 }
 
-// take sifts a message of clicks and leaves the answers in s.kept.
+// take sifts a message of clicks, 64 at a time, and leaves the answers in s.kept.
 func (s *sender) take(h *heard) error {
 	s.kept.reset()
-	err := h.each(func(i int, pulse uint64) {
-		w := s.src.word(pulse)
-		basis := s.src.isKey(w)
-		if h.basis.bit(i) != basis {
-			s.mask.put(0, 1)
-			return
+	var pulses [64]uint64
+	for left := h.n; left > 0; left -= 64 {
+		n := min(left, 64)
+		if err := h.next(&pulses, n); err != nil {
+			return err
 		}
-		k := s.src.intensity(w)
-		s.mask.put(1, 1)
-		s.level.put(k, 2)
-		s.counts[basis][k]++
-		if basis == 1 {
-			s.key.put(bitOf(w), 1)
-		} else {
-			s.test.put(bitOf(w), 1)
-		}
-	})
+		s.batch(pulses[:n], h.basis.take(n))
+	}
 	s.clicked += int64(h.n)
 	s.next = h.to
-	return err
+	return h.end()
+}
+
+// batch sifts up to 64 clicks that Bob measured in some bases.
+func (s *sender) batch(pulses []uint64, bob uint64) {
+	var basis, bit, low, high uint64
+	for i, pulse := range pulses {
+		w := s.src.word(pulse)
+		k := s.src.intensity(w)
+		basis |= s.src.isKey(w) << i
+		bit |= bitOf(w) << i
+		low |= k & 1 << i
+		high |= k >> 1 << i
+	}
+	mask := ^(basis ^ bob) & ones(len(pulses))
+	s.mask.put(mask, uint(len(pulses)))
+	all := newSqueeze(mask)
+	n := uint(bits.OnesCount64(mask))
+	s.low.put(all.of(low), n)
+	s.high.put(all.of(high), n)
+	s.count(1, mask&basis, low, high)
+	s.count(0, mask&^basis, low, high)
+	key := newSqueeze(mask & basis)
+	s.key.put(key.of(bit), uint(bits.OnesCount64(mask&basis)))
+	for m := mask &^ basis; m != 0; m &= m - 1 {
+		s.test.put(bit>>bits.TrailingZeros64(m)&1, 1)
+	}
+}
+
+// count counts clicks of a basis by intensity.
+func (b *block) count(basis int, at, low, high uint64) {
+	c := &b.counts[basis]
+	c[0] += int64(bits.OnesCount64(at &^ (low | high)))
+	c[1] += int64(bits.OnesCount64(at & low))
+	c[2] += int64(bits.OnesCount64(at & high))
 }
 
 // listener is Bob's side: he keeps what Alice says and counts errors.
 type listener struct{ block }
 
-// take sifts the answer to his clicks. The third intensity exists with two decoys
-// only.
+// take sifts the answer to his clicks, 64 at a time.
 func (l *listener) take(c *clicks, a *answer, decoys int) error {
-	kept, tested := 0, 0
-	for i := range a.n {
-		if a.mask.bit(i) == 0 {
-			continue
+	var t trial
+	n := len(c.pulse)
+	for i := 0; i < n; i += 64 {
+		mask := a.mask.take(min(n-i, 64))
+		basis, value := c.basis.at(i>>6), c.value.at(i>>6)
+		kept := bits.OnesCount64(mask)
+		low, high := a.low.take(kept), a.high.take(kept)
+		if low&high != 0 || high != 0 && decoys == 1 {
+			return corrupt("an intensity that the transmitter does not have")
 		}
-		k, basis := a.level.pair(kept), c.basis.bit(i)
-		if k > uint64(decoys) {
-			return corrupt("intensity %d with %d decoys", k, decoys)
-		}
-		kept++
-		l.counts[basis][k]++
-		if basis == 1 {
-			l.key.put(c.value.bit(i), 1)
-			continue
-		}
-		if tested>>3 >= len(a.test) {
-			return corrupt("%d bytes of test bits", len(a.test))
-		}
-		l.wrong[k] += int64(c.value.bit(i) ^ a.test.bit(tested))
-		tested++
+		all, key := newSqueeze(mask), newSqueeze(mask&basis)
+		inKey := all.of(basis)
+		l.count(1, inKey, low, high)
+		l.count(0, ones(kept)&^inKey, low, high)
+		l.key.put(key.of(value), uint(bits.OnesCount64(mask&basis)))
+		t.add(all.of(value), low, high, ones(kept)&^inKey)
 	}
-	if len(a.test) != packedLen(tested) || !a.test.clean(tested) {
-		return corrupt("%d bytes of test bits for %d", len(a.test), tested)
-	}
-	l.clicked += int64(a.n)
+	l.clicked += int64(n)
 	l.next = c.to
+	return t.compare(a.test, &l.wrong)
+}
+
+// trial are Bob's bits of the test basis, with their intensities, until Alice's are
+// read, which stand at the end of her message.
+type trial struct{ bit, low, high packer }
+
+func (t *trial) add(bit, low, high, at uint64) {
+	s, n := newSqueeze(at), uint(bits.OnesCount64(at))
+	t.bit.put(s.of(bit), n)
+	t.low.put(s.of(low), n)
+	t.high.put(s.of(high), n)
+}
+
+// compare counts the errors by intensity.
+func (t *trial) compare(msg []byte, wrong *[3]int64) error {
+	n := t.bit.len()
+	alice, rest, err := cut(msg, n)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 0 {
+		return corrupt("%d bytes behind the last test bit", len(rest))
+	}
+	for i := 0; i < n; i += 64 {
+		diff := t.bit.at(i>>6) ^ alice.take(min(n-i, 64))
+		low, high := t.low.at(i>>6), t.high.at(i>>6)
+		wrong[0] += int64(bits.OnesCount64(diff &^ (low | high)))
+		wrong[1] += int64(bits.OnesCount64(diff & low))
+		wrong[2] += int64(bits.OnesCount64(diff & high))
+	}
 	return nil
 }

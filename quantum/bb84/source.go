@@ -3,6 +3,7 @@ package bb84
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 
 	"github.com/quantum-secure-cloud/qsc/quantum"
@@ -36,7 +37,7 @@ func newSource(w quantum.World, d Device) source {
 	r := stream(w, "bb84 pulses", 0)
 	p := d.p()
 	return source{
-		a: r.Uint64() | 1, b: r.Uint64(), c: r.Uint64(),
+		a: r.Uint64(), b: r.Uint64() | 1<<63 | 1, c: r.Uint64(),
 		key: scaled(d.PX, 31), one: scaled(p[0], 32), two: scaled(p[0]+p[1], 32),
 	}
 }
@@ -46,17 +47,16 @@ func scaled(p float64, bits int) uint64 {
 	return uint64(math.Round(min(max(p, 0), 1) * float64(uint64(1)<<bits)))
 }
 
-// word is the random word of a pulse: its number under a keyed permutation of 64
-// bits (two rounds of the splitmix64 finaliser). It need not be secret, only
-// without pattern: who has the world has the key.
+// word is the random word of a pulse: its number through two folded 128-bit
+// products with the key. It need not be secret, only without pattern: who has the
+// world has the key.
 func (s *source) word(pulse uint64) uint64 {
-	return mix(mix(pulse*s.a+s.b) ^ s.c)
+	return fold(fold(pulse^s.a, s.b)^s.c, s.b)
 }
 
-func mix(z uint64) uint64 {
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
+func fold(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return hi ^ lo
 }
 
 const low31 = 1<<31 - 1
