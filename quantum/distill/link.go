@@ -21,7 +21,7 @@ const (
 	defaultRoom = 64 << 20
 	minBlock    = 128 // bytes
 
-	firstRest = 50 * time.Millisecond // after an abort, doubling
+	firstRest = 20 * time.Millisecond // after an abort, doubling
 	longRest  = 5 * time.Second
 	calm      = 500 * time.Millisecond // longest pause between looks at unwanted blocks
 	ahead     = 512                    // numbers not made yet that Next asks for

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"net"
-"os"
 	"testing"
 	"time"
 
@@ -33,6 +32,7 @@ type rig struct {
 	bits    int // sifted in a round
 	block   int64
 	room    int64
+	frame   int // of reconciliation, 0: the default
 	wrap    func(end int, c net.Conn) net.Conn
 	protect func(end int, p distill.Protocol) distill.Protocol
 	log     bytes.Buffer
@@ -40,7 +40,7 @@ type rig struct {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{t: t, qber: 0.02, bits: 1 << 16, block: 512, wrap: func(_ int, c net.Conn) net.Conn { return c },
+	r := &rig{t: t, qber: 0.02, bits: 1 << 16, block: 512, frame: 1 << 12, wrap: func(_ int, c net.Conn) net.Conn { return c },
 		protect: func(_ int, p distill.Protocol) distill.Protocol { return p }}
 	r.dirs = [2]durable.FS{durable.Mem(1 << 26), durable.Mem(1 << 26)}
 	if err := distill.Found(r.dirs, rand.Reader); err != nil {
@@ -66,8 +66,8 @@ func (l listener) Accept() (net.Conn, error) {
 func (r *rig) config(end int) distill.Config {
 	r.t.Helper()
 	cfg := distill.Config{Link: "ab", Epoch: 3, Role: distill.Role(end), Block: r.block, FS: r.dirs[end], Room: r.room,
-		Reconciler: cascade.New(cascade.Config{Frame: 1 << 14}), Device: "stream", Kind: "stream", Class: qsc.Simulated,
-		Logger: slog.New(slog.NewTextHandler(os.Stderr,nil))}
+		Reconciler: cascade.New(cascade.Config{Frame: r.frame}), Device: "stream", Kind: "stream", Class: qsc.Simulated,
+		Logger: slog.New(slog.DiscardHandler)}
 	s, err := distill.NewStream(distill.StreamConfig{Role: cfg.Role, World: quantum.World{Seed: [32]byte{7}}, Block: r.bits, QBER: r.qber})
 	if err != nil {
 		r.t.Fatal(err)

@@ -55,7 +55,11 @@ func (l *Link) connect() (good bool, err error) {
 			}
 		}
 	}
-	s.c.abort(qsc.KindOf(err))
+	kind := qsc.KindOf(err)
+	if l.ctx.Err() != nil {
+		kind = qsc.Unreachable // this end closes
+	}
+	s.c.abort(kind)
 	return good, err
 }
 

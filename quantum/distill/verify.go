@@ -85,6 +85,9 @@ func (s *session) verify(ctx context.Context, x *Sifted, c Corrected, before Bit
 	if x.Agreed {
 		o.Errors = int64(x.Errors)
 	}
+	if o.Errors < 0 || o.Errors > o.Kept {
+		return kept, o, corrupt("%d errors corrected in %d bits", o.Errors, o.Kept)
+	}
 	o.EpsCor = float64(o.Frames-len(drop)) * collision(c.Frame)
 	return kept, o, nil
 }

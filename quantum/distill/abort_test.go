@@ -1,0 +1,299 @@
+package distill_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/internal/durable"
+	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/distill"
+)
+
+// aborted waits until an end has given a round up for a reason.
+func aborted(t *testing.T, l *distill.Link, kind qsc.Kind) {
+	t.Helper()
+	until(t, "an abort: "+kind.String(), func() bool { return l.Aborts()[kind.String()] > 0 })
+}
+
+// recovers waits until both ends work again.
+func recovers(t *testing.T, r *rig) {
+	t.Helper()
+	gather(t, r, newBook(), 3, never)
+	for _, l := range r.links {
+		until(t, "the alarm clears", func() bool { st := l.Status(); return st.Alarm == "" && st.Rate > 0 })
+	}
+}
+
+// Too many errors leave no key, say so, and cost nothing that lasts.
+func TestEavesdropper(t *testing.T) {
+	for _, strength := range []float64{1, 0.45} {
+		r, _ := small(t)
+		a, b := r.both()
+		recovers(t, r)
+		if err := b.Attack(quantum.Attack{Kind: quantum.InterceptResend, Strength: strength}); err != nil {
+			t.Fatal(err)
+		}
+		aborted(t, a, qsc.Keyless)
+		aborted(t, b, qsc.Keyless)
+		if st := b.Status(); st.Rate != 0 || st.Alarm == "" {
+			t.Errorf("under attack: %+v", st)
+		}
+		done := b.Records(1)[0].Round
+		until(t, "more attempts", func() bool { return b.Aborts()[qsc.Keyless.String()] > 2 })
+		if got := b.Records(1)[0].Round; got != done {
+			t.Errorf("round %d gave key under attack", got)
+		}
+		if err := b.Attack(quantum.Attack{Kind: quantum.InterceptResend}); err != nil {
+			t.Fatal(err)
+		}
+		recovers(t, r)
+	}
+}
+
+func TestAttackRefuses(t *testing.T) {
+	r, _ := small(t)
+	a, _ := r.both()
+	for _, c := range []struct {
+		attack quantum.Attack
+		kind   qsc.Kind
+	}{{quantum.Attack{Kind: quantum.Blinding, Strength: 1}, qsc.Unsupported}, {quantum.Attack{Kind: quantum.Tampering, Strength: 2}, qsc.Invalid}, {quantum.Attack{Kind: quantum.Noise, Strength: -1}, qsc.Invalid}} {
+		if err := a.Attack(c.attack); !qsc.IsKind(err, c.kind) {
+			t.Errorf("%v: %v", c.attack, err)
+		}
+	}
+}
+
+// Public messages changed at random never make the ends' key differ, and the link
+// recovers.
+func TestTampering(t *testing.T) {
+	r, _ := small(t)
+	a, b := r.both()
+	k := newBook()
+	gather(t, r, k, 3, never)
+	for _, l := range r.links {
+		if err := l.Attack(quantum.Attack{Kind: quantum.Tampering, Strength: 0.02}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func(l *distill.Link) (n uint64) {
+		for _, v := range l.Aborts() {
+			n += v
+		}
+		return n
+	}
+	gather(t, r, k, 1<<20, func() bool { return count(a) > 3 && count(b) > 3 })
+	for _, l := range r.links {
+		if err := l.Attack(quantum.Attack{Kind: quantum.Tampering}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gather(t, r, k, 10, never)
+}
+
+// A message changed on its way shows in the tag of its direction.
+func TestChangedMessages(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  int // who sends it
+		typ  byte
+		at   int // byte of the payload
+		kind qsc.Kind
+		hurt int // who notices first
+	}{
+		{"seed", alice, tSeed, 100, qsc.Tampered, bob},
+		{"count of errors", bob, tBad, 7, qsc.Tampered, alice},
+		{"name of a block", alice, tLength, 30, qsc.Tampered, bob},
+		{"number of a block", bob, tReady, 33, qsc.Corrupt, alice},
+		{"key of verification", alice, tHashes, 3, qsc.Keyless, alice},
+		{"alice's tag", alice, tTag, 20, qsc.Tampered, bob},
+		{"bob's tag", bob, tTag, 20, qsc.Tampered, alice},
+		{"batch of a tag", bob, tTag, 0, qsc.Tampered, alice},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r, p := small(t)
+			p.set(func(end, _ int, typ byte, msg []byte) []byte {
+				if end == c.end && typ == c.typ && binary.BigEndian.Uint64(msg[5:]) == 2 {
+					msg[13+c.at] ^= 0x80
+					c.end = -1 // once
+				}
+				return msg
+			})
+			k := newBook()
+			r.both()
+			gather(t, r, k, 6, never)
+			aborted(t, r.links[c.hurt], c.kind)
+			recovers(t, r)
+		})
+	}
+}
+
+// What an end has said in one round is of no use in another.
+func TestReplay(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		end   int
+		typ   byte
+		round bool // the old message is given the new round's number
+		hurt  int
+	}{{"as it was", bob, tReady, false, alice}, {"with a new number", bob, tReady, true, alice}, {"a start", alice, 0x53, true, bob}, {"a tag", bob, tTag, true, alice}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r, p := small(t)
+			var old []byte
+			p.set(func(end, _ int, typ byte, msg []byte) []byte {
+				if end != c.end || typ != c.typ {
+					return msg
+				}
+				switch round := binary.BigEndian.Uint64(msg[5:]); {
+				case round == 1:
+					old = slices.Clone(msg)
+				case round == 4 && old != nil:
+					if c.round {
+						copy(old[5:13], msg[5:13])
+					}
+					msg, old = old, nil
+				}
+				return msg
+			})
+			k := newBook()
+			r.both()
+			gather(t, r, k, 14, never)
+			aborted(t, r.links[c.hurt], qsc.Replayed)
+			recovers(t, r)
+		})
+	}
+}
+
+// A stranger who calls Alice, or ends that were not founded together, cost her no
+// mask.
+func TestStrangersSpendNothing(t *testing.T) {
+	r, _ := small(t)
+	if err := distill.Found([2]durable.FS{r.dirs[bob], durable.Mem(1 << 20)}, rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	a, b := r.both()
+	aborted(t, a, qsc.Tampered)
+	if a.Tags() != distill.Founding || b.Tags() >= distill.Founding {
+		t.Errorf("%d and %d tags are left", a.Tags(), b.Tags())
+	}
+	c, err := net.Dial("tcp", r.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte(strings.Repeat("\xff", 100))); err != nil {
+		t.Fatal(err)
+	}
+	aborted(t, a, qsc.Corrupt)
+	if len(a.Records(10)) != 0 {
+		t.Error("key came of it")
+	}
+}
+
+// Two ends that are configured for different links part at once.
+func TestConflict(t *testing.T) {
+	r, _ := small(t)
+	a := r.open(alice)
+	cfg := r.config(bob)
+	cfg.Epoch = 4
+	b, err := distill.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	aborted(t, a, qsc.Conflict)
+	aborted(t, b, qsc.Conflict)
+}
+
+// scarce is a device that sees too little for some rounds.
+type scarce struct {
+	distill.Protocol
+	rounds *atomic.Int32
+}
+
+func (s scarce) Sift(ctx context.Context, w distill.Wire, at distill.Start) (*distill.Sifted, error) {
+	x, err := s.Protocol.Sift(ctx, w, at)
+	if err == nil && s.rounds.Add(-1) >= 0 {
+		return nil, qsc.E("test", qsc.Scarce, "", "it is dark")
+	}
+	return x, err
+}
+
+func TestScarce(t *testing.T) {
+	r, _ := small(t)
+	r.protect = func(_ int, p distill.Protocol) distill.Protocol {
+		n := new(atomic.Int32)
+		n.Store(2)
+		return scarce{p, n}
+	}
+	a, b := r.both()
+	aborted(t, a, qsc.Scarce)
+	aborted(t, b, qsc.Scarce)
+	recovers(t, r)
+}
+
+// The peer goes and comes back.
+func TestPeerGone(t *testing.T) {
+	r, _ := small(t)
+	a, b := r.both()
+	recovers(t, r)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	aborted(t, a, qsc.Unreachable)
+	until(t, "the rate falls to 0", func() bool { return a.Status().Rate == 0 })
+	r.open(bob)
+	recovers(t, r)
+}
+
+// A link whose blocks nobody takes rests, and goes on when somebody does; what is
+// wanted beyond the blocks that wait makes room for itself.
+func TestRest(t *testing.T) {
+	r, p := small(t)
+	r.room = 40 * r.block
+	a, b := r.both()
+	full := func(l *distill.Link) func() bool {
+		return func() bool { return l.Status().Waiting >= r.room-8*r.block }
+	}
+	until(t, "alice is full", full(a))
+	until(t, "bob is full", full(b))
+	rounds := p.seen(tReady)
+	quiet := time.NewTimer(100 * time.Millisecond)
+	<-quiet.C
+	if n := p.seen(tReady); n > rounds+1 {
+		t.Errorf("%d rounds while there is no room", n-rounds)
+	}
+	first := a.Records(1)[0].Round
+	want := uint64(60) // beyond all that wait
+	k := newBook()
+	var jobs sync.WaitGroup
+	for end, l := range []*distill.Link{a, b} {
+		jobs.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			x, err := l.Next(ctx, from(want))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			k.add(t, end, x)
+		})
+	}
+	jobs.Wait()
+	if a.Records(1)[0].Round <= first {
+		t.Error("no more rounds were made")
+	}
+	if st := a.Status(); st.Waiting > r.room+16*r.block {
+		t.Errorf("%d bytes wait", st.Waiting)
+	}
+}
