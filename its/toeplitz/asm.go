@@ -28,7 +28,6 @@ func main() {
 	}
 	pass2("down", down2)
 	pass2("up", up2)
-	lanes()
 	encode()
 	toPoly()
 	multiply()

@@ -113,11 +113,11 @@ func streams(p, stride GPVirtual) [4]Mem {
 }
 
 func encode() {
-	text("encodeGFNI", "func(rows *uint64, pairs int, chunks *uint64, stride int, matrix *uint64)",
-		"encodeGFNI writes chunks as elements; lanes are stride bytes apart.")
+	text("encodeGFNI", "func(rows *uint64, pairs int, chunks *uint64, stride int, matrix, lanes *uint64)",
+		"encodeGFNI writes chunks as elements and does the layers within rows; lanes are stride bytes apart.")
 	rows, n, chunks, stride, matrix := param("rows"), param("pairs"), param("chunks"), param("stride"), param("matrix")
 	local := AllocLocal(128)
-	turn, toRows := ZMM(), loadPair(toRowsTable)
+	turn, toRows, within := ZMM(), loadPair(toRowsTable), loadLanes(param("lanes"))
 	VMOVDQU64(turnTable, turn)
 	Label("pair")
 	x := ZMM()
@@ -130,7 +130,9 @@ func encode() {
 	}
 	VPERMB(x, turn, x)
 	VMOVDQU64(x, local)
-	storePair(permute(apply(local, 8, matrix), toRows), rows)
+	y := permute(apply(local, 8, matrix), toRows)
+	within.do(y)
+	storePair(y, rows)
 	ADDQ(U8(16), chunks)
 	ADDQ(U32(2*rowSize), rows)
 	DECQ(n)
@@ -201,15 +203,17 @@ func product(a, b, modulus VecVirtual) VecVirtual {
 }
 
 func decode() {
-	text("decodeGFNI", "func(lo, hi *uint64, stride int, rows *uint64, pairs int, matrix *uint64)",
-		"decodeGFNI writes the coefficients of elements; lanes are stride bytes apart.")
+	text("decodeGFNI", "func(lo, hi *uint64, stride int, rows *uint64, pairs int, matrix, lanes *uint64)",
+		"decodeGFNI does the layers within rows and writes coefficients; lanes are stride bytes apart.")
 	lo, hi, stride := param("lo"), param("hi"), param("stride")
 	rows, n, matrix := param("rows"), param("pairs"), param("matrix")
 	local := AllocLocal(128)
-	toPlanes, turn := loadPair(toPlanesTable), ZMM()
+	toPlanes, turn, within := loadPair(toPlanesTable), ZMM(), loadLanes(param("lanes"))
 	VMOVDQU64(turnTable, turn)
 	Label("pair")
-	x := mapPair(loadPair(rowPair(rows)), toPlanes, local, matrix)
+	y := loadPair(rowPair(rows))
+	within.do(y)
+	x := mapPair(y, toPlanes, local, matrix)
 	for h, p := range []GPVirtual{lo, hi} {
 		VPERMB(x[h], turn, x[h])
 		for lane, m := range streams(p, stride) {

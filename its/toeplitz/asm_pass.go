@@ -153,32 +153,32 @@ func pass2(name string, butterfly func(x, y VecVirtual, a factor)) {
 	end()
 }
 
-// lanes does the two layers within rows.
-func lanes() {
-	text("lanesGFNI", "func(rows *uint64, n int, c *uint64)", "lanesGFNI does the two layers within n rows.")
-	rows, n, c := param("rows"), param("n"), param("c")
-	var index [2]VecVirtual
-	var by [4]VecVirtual
-	for i := range index {
-		index[i] = ZMM()
-		VMOVDQU64(Mem{Base: c, Disp: rowSize * i}, index[i])
+// lanes is what the two layers within rows need.
+type lanes struct {
+	index [2]VecVirtual
+	by    [4]VecVirtual
+}
+
+func loadLanes(c Register) (l lanes) {
+	for i := range l.index {
+		l.index[i] = ZMM()
+		VMOVDQU64(Mem{Base: c, Disp: rowSize * i}, l.index[i])
 	}
-	for i := range by {
-		by[i] = ZMM()
-		VMOVDQU64(Mem{Base: c, Disp: rowSize * (2 + i)}, by[i])
+	for i := range l.by {
+		l.by[i] = ZMM()
+		VMOVDQU64(Mem{Base: c, Disp: rowSize * (2 + i)}, l.by[i])
 	}
-	Label("row")
-	x := ZMM()
-	VMOVDQU64(Mem{Base: rows}, x)
-	for i := range by {
-		t := ZMM()
-		VPERMQ(x, index[i/2], t)
-		VGF2P8MULB(by[i], t, t)
-		add(x, t)
+	return l
+}
+
+// do does the two layers within two rows.
+func (l lanes) do(x pair) {
+	for i := range l.by {
+		for _, r := range x {
+			t := ZMM()
+			VPERMQ(r, l.index[i/2], t)
+			VGF2P8MULB(l.by[i], t, t)
+			add(r, t)
+		}
 	}
-	VMOVDQU64(x, Mem{Base: rows})
-	ADDQ(U8(rowSize), rows)
-	DECQ(n)
-	JNZ(LabelRef("row"))
-	end()
 }

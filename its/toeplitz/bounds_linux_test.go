@@ -38,8 +38,8 @@ func TestKernelsStayInside(t *testing.T) {
 		}
 		for _, n := range []int{8, 64, page / 8} {
 			chunks, rows := all[len(all)-n:], make([]row, n/4)
-			k.encode(rows, chunks)
-			k.decode(chunks, make([]uint64, n), rows)
+			k.encode(rows, chunks, planFor(minLog).lanes[0][0])
+			k.decode(chunks, make([]uint64, n), rows, planFor(minLog).lanes[1][1])
 		}
 	})
 }

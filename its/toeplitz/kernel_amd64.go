@@ -75,23 +75,15 @@ func (k kernel) pass2(rows []row, at, stride, q int, c *constants, up bool) {
 	}
 }
 
-// lanes does the two layers within rows.
-func (k kernel) lanes(rows []row, c *laneConstants) {
+// encode writes chunks, four for each row, as elements of the tower, and does the
+// two layers within rows.
+func (k kernel) encode(rows []row, chunks []uint64, c *laneConstants) {
 	if k == plain {
-		lanesPlain(rows, c)
-		return
-	}
-	lanesGFNI(&rows[0][0], len(rows), &c.index[0][0])
-}
-
-// encode writes chunks, four for each row, as elements of the tower.
-func (k kernel) encode(rows []row, chunks []uint64) {
-	if k == plain {
-		encodePlain(rows, chunks)
+		encodePlain(rows, chunks, c)
 		return
 	}
 	_, toTower := matrices()
-	encodeGFNI(&rows[0][0], len(rows)/2, &chunks[:4*len(rows)][0], 8*len(rows), &toTower[0][0][0])
+	encodeGFNI(&rows[0][0], len(rows)/2, &chunks[:4*len(rows)][0], 8*len(rows), &toTower[0][0][0], &c.index[0][0])
 }
 
 // toPoly turns elements of the tower into coefficients.
@@ -114,15 +106,16 @@ func (k kernel) multiply(rows, by []row) {
 	multiplyGFNI(&rows[0][0], &by[:len(rows)][0][0], len(rows)/2, &toPoly[0][0][0], &toTower[0][0][0])
 }
 
-// decode writes the coefficients of elements of the tower.
-func (k kernel) decode(lo, hi []uint64, rows []row) {
+// decode does the two layers within rows, which it spoils, and writes the
+// coefficients of their elements.
+func (k kernel) decode(lo, hi []uint64, rows []row, c *laneConstants) {
 	if k == plain {
-		decodePlain(lo, hi, rows)
+		decodePlain(lo, hi, rows, c)
 		return
 	}
 	toPoly, _ := matrices()
 	n := 4 * len(rows)
-	decodeGFNI(&lo[:n][0], &hi[:n][0], 8*len(rows), &rows[0][0], len(rows)/2, &toPoly[0][0][0])
+	decodeGFNI(&lo[:n][0], &hi[:n][0], 8*len(rows), &rows[0][0], len(rows)/2, &toPoly[0][0][0], &c.index[0][0])
 }
 
 // xor adds src to dst, which are equally long.

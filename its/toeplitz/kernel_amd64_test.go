@@ -17,7 +17,7 @@ func TestPartsAsPlain(t *testing.T) {
 		n := 1 << log
 		chunks, rows, by := random(1, n), randomRows(2, n/4), randomRows(3, n/4)
 		parts := map[string]func(k kernel) any{
-			"encode": func(k kernel) any { r := make([]row, n/4); k.encode(r, chunks); return r },
+			"encode": func(k kernel) any { r := make([]row, n/4); k.encode(r, chunks, planFor(log).lanes[0][1]); return r },
 			"toPoly": func(k kernel) any { r := slices.Clone(rows); k.toPoly(r); return r },
 			"multiply": func(k kernel) any {
 				r := slices.Clone(rows)
@@ -26,7 +26,7 @@ func TestPartsAsPlain(t *testing.T) {
 			},
 			"decode": func(k kernel) any {
 				lo, hi := make([]uint64, n), make([]uint64, n)
-				k.decode(lo, hi, rows)
+				k.decode(lo, hi, slices.Clone(rows), planFor(log).lanes[1][1])
 				return [][]uint64{lo, hi}
 			},
 			"xor": func(k kernel) any { c := slices.Clone(chunks); k.xor(c[:n-3], chunks[3:]); return c },
@@ -35,7 +35,11 @@ func TestPartsAsPlain(t *testing.T) {
 		for i, d := range []direction{forward, inverseTranspose, transpose, inverse} {
 			parts[fmt.Sprint("transform", i)] = func(k kernel) any {
 				r := slices.Clone(rows)
-				planFor(log).transform(k, r, d)
+				v := tour{plan: planFor(log), k: k, rows: r}
+				if v.down = &d; d.up {
+					v.down, v.up = nil, &d
+				}
+				v.run()
 				return r
 			}
 			parts[fmt.Sprint("conversion", i)] = func(k kernel) any {
@@ -43,11 +47,6 @@ func TestPartsAsPlain(t *testing.T) {
 				b.convert(k, c, d)
 				b.giveBack()
 				return c
-			}
-			parts[fmt.Sprint("lanes", i)] = func(k kernel) any {
-				r := slices.Clone(rows)
-				k.lanes(r, planFor(log).lanes[i/2][d.swap])
-				return r
 			}
 		}
 		for name, f := range parts {

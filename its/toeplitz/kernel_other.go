@@ -16,11 +16,9 @@ func (kernel) pass2(rows []row, at, stride, q int, c *constants, up bool) {
 	pass2Plain(rows, at, stride, q, c, up)
 }
 
-// lanes does the two layers within rows.
-func (kernel) lanes(rows []row, c *laneConstants) { lanesPlain(rows, c) }
-
-// encode writes chunks, four for each row, as elements of the tower.
-func (kernel) encode(rows []row, chunks []uint64) { encodePlain(rows, chunks) }
+// encode writes chunks, four for each row, as elements of the tower, and does the
+// two layers within rows.
+func (kernel) encode(rows []row, chunks []uint64, c *laneConstants) { encodePlain(rows, chunks, c) }
 
 // toPoly turns elements of the tower into coefficients.
 func (kernel) toPoly(rows []row) { toPolyPlain(rows) }
@@ -28,8 +26,9 @@ func (kernel) toPoly(rows []row) { toPolyPlain(rows) }
 // multiply multiplies elements of the tower by elements given by coefficients.
 func (kernel) multiply(rows, by []row) { multiplyPlain(rows, by) }
 
-// decode writes the coefficients of elements of the tower.
-func (kernel) decode(lo, hi []uint64, rows []row) { decodePlain(lo, hi, rows) }
+// decode does the two layers within rows, which it spoils, and writes the
+// coefficients of their elements.
+func (kernel) decode(lo, hi []uint64, rows []row, c *laneConstants) { decodePlain(lo, hi, rows, c) }
 
 // xor adds src to dst, which are equally long.
 func (kernel) xor(dst, src []uint64) { xorPlain(dst, src) }

@@ -182,7 +182,7 @@ func lanesPlain(rows []row, c *laneConstants) {
 	}
 }
 
-func encodePlain(rows []row, chunks []uint64) {
+func encodePlain(rows []row, chunks []uint64, c *laneConstants) {
 	t := theTower()
 	for r := range rows {
 		for lane := range 4 {
@@ -190,6 +190,7 @@ func encodePlain(rows []row, chunks []uint64) {
 			rows[r][2*lane], rows[r][2*lane+1] = e.lo, e.hi
 		}
 	}
+	lanesPlain(rows, c)
 }
 
 func toPolyPlain(rows []row) {
@@ -213,7 +214,8 @@ func multiplyPlain(rows, by []row) {
 	}
 }
 
-func decodePlain(lo, hi []uint64, rows []row) {
+func decodePlain(lo, hi []uint64, rows []row, c *laneConstants) {
+	lanesPlain(rows, c)
 	t := theTower()
 	for r := range rows {
 		for lane := range 4 {

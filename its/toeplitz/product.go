@@ -21,19 +21,12 @@ func Product(dst, a, b []uint64) {
 	p, x, y := planFor(log), borrow(log), borrow(log)
 	defer x.giveBack()
 	defer y.giveBack()
-	for _, f := range []struct {
-		b *scratch
-		w []uint64
-	}{{x, a}, {y, b}} {
-		clear(f.b.lo[copy(f.b.lo, f.w):])
-		f.b.convert(k, f.b.lo, forward)
-		k.encode(f.b.rows, f.b.lo)
-		p.transform(k, f.b.rows, forward)
+	for f, w := range map[*scratch][]uint64{x: a, y: b} {
+		clear(f.lo[copy(f.lo, w):])
+		f.convert(k, f.lo, forward)
 	}
-	k.toPoly(y.rows)
-	k.multiply(x.rows, y.rows)
-	p.transform(k, x.rows, inverse)
-	k.decode(x.lo, x.hi, x.rows)
+	p.evaluate(k, y.rows, y.lo, forward)
+	p.multiply(k, x, y.rows, inverse)
 	x.convert(k, x.lo, inverse)
 	x.convert(k, x.hi, inverse)
 	copy(dst, x.lo)

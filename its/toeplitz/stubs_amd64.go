@@ -44,15 +44,10 @@ func down2(rows *uint64, stride int, q int, c *uint64)
 //go:noescape
 func up2(rows *uint64, stride int, q int, c *uint64)
 
-// lanesGFNI does the two layers within n rows.
+// encodeGFNI writes chunks as elements and does the layers within rows; lanes are stride bytes apart.
 //
 //go:noescape
-func lanesGFNI(rows *uint64, n int, c *uint64)
-
-// encodeGFNI writes chunks as elements; lanes are stride bytes apart.
-//
-//go:noescape
-func encodeGFNI(rows *uint64, pairs int, chunks *uint64, stride int, matrix *uint64)
+func encodeGFNI(rows *uint64, pairs int, chunks *uint64, stride int, matrix *uint64, lanes *uint64)
 
 // toPolyGFNI multiplies elements by a matrix.
 //
@@ -64,10 +59,10 @@ func toPolyGFNI(rows *uint64, pairs int, matrix *uint64)
 //go:noescape
 func multiplyGFNI(rows *uint64, by *uint64, pairs int, toPoly *uint64, toTower *uint64)
 
-// decodeGFNI writes the coefficients of elements; lanes are stride bytes apart.
+// decodeGFNI does the layers within rows and writes coefficients; lanes are stride bytes apart.
 //
 //go:noescape
-func decodeGFNI(lo *uint64, hi *uint64, stride int, rows *uint64, pairs int, matrix *uint64)
+func decodeGFNI(lo *uint64, hi *uint64, stride int, rows *uint64, pairs int, matrix *uint64, lanes *uint64)
 
 // xorGFNI adds n words to dst.
 //

@@ -79,9 +79,7 @@ func (s *Seed) transform() {
 	clear(b.lo[copy(b.lo, s.bits):])
 	s.product = make([]row, len(b.rows))
 	b.convert(k, b.lo, inverseTranspose)
-	k.encode(s.product, b.lo)
-	p.transform(k, s.product, inverseTranspose)
-	k.toPoly(s.product)
+	p.evaluate(k, s.product, b.lo, inverseTranspose)
 }
 
 // Hash sets dst's l bits to the hash of src's n bits, both as in NewSeed; bits of
@@ -148,13 +146,8 @@ func (s *Seed) reverseTail(tail, src []uint64) {
 
 // correlate leaves the sums of tail chunk j times seed chunk k+j in b.lo and b.hi.
 func (s *Seed) correlate(k kernel, b *scratch) {
-	p := planFor(s.log)
 	b.convert(k, b.lo, forward)
-	k.encode(b.rows, b.lo)
-	p.transform(k, b.rows, forward)
-	k.multiply(b.rows, s.product)
-	p.transform(k, b.rows, transpose)
-	k.decode(b.lo, b.hi, b.rows)
+	planFor(s.log).multiply(k, b, s.product, transpose)
 	b.convert(k, b.lo, transpose)
 	b.convert(k, b.hi, transpose)
 }

@@ -133,7 +133,7 @@ func TestScratchIsErased(t *testing.T) {
 	copy(b.lo, random(1, len(b.lo)))
 	copy(b.hi, random(2, len(b.hi)))
 	b.convert(k, b.lo, forward)
-	k.encode(b.rows, b.lo)
+	k.encode(b.rows, b.lo, planFor(12).lanes[0][0])
 	b.giveBack()
 	for i := range b.lo {
 		if b.lo[i]|b.hi[i]|b.rows[i/4][i%4]|b.rows[i/4][i%4+4]|b.turn[i%turned] != 0 {

@@ -7,7 +7,8 @@ package toeplitz
 //	inverse of the transpose  down, swapped  w += t·u, u += w
 //	transpose                 up             u += w,   w += t·u
 //	inverse                   up, swapped    w += u,   u += t·w
-
+//
+// Depths 0 and 1 lie within rows and are done by encode and decode.
 type direction struct {
 	up   bool
 	swap int
@@ -20,41 +21,48 @@ var (
 	inverse          = direction{true, 1}
 )
 
-// cached is how many rows are small enough to be taken through all layers in the
-// first cache.
+// cached is how many rows are taken through all layers in the first cache.
 const cached = 32 << 10 / 64
 
-func (p *plan) transform(k kernel, rows []row, d direction) {
-	up := 0
-	if d.up {
-		up = 1
-		p.walk(k, rows, d, 0, 0, 1)
-	}
-	k.lanes(rows, p.lanes[up][d.swap])
-	if !d.up {
-		p.walk(k, rows, d, 0, 0, 1)
-	}
+// tour takes rows down through the layers, does something with the values, and
+// takes them up again, part by part, so that the caches serve most of it.
+type tour struct {
+	*plan
+	k        kernel
+	rows     []row
+	down, up *direction         // nil: not this way
+	values   func(from, to int) // of rows; may be nil
 }
 
-// walk takes blocks b to b+n-1 of a step through it and all later ones, part by
-// part, so that the caches serve most of them.
-func (p *plan) walk(k kernel, rows []row, d direction, i, b, n int) {
-	if i == len(p.steps) {
+// run takes all rows along.
+func (t *tour) run() { t.visit(0, 0, 1) }
+
+// visit takes blocks b to b+n-1 of step i and all that is below them.
+func (t *tour) visit(i, b, n int) {
+	size := t.blockRows(i)
+	if n*size <= cached {
+		t.visitSmall(i, b, n)
 		return
 	}
-	if !d.up {
-		p.pass(k, rows, d, &p.steps[i], b, n)
+	layers := t.steps[i].layers
+	t.pass(t.down, i, b, n)
+	for j := range n << layers {
+		t.visit(i+1, b<<layers+j, 1)
 	}
-	b, n = b<<p.steps[i].layers, n<<p.steps[i].layers
-	if n*p.blockRows(i+1) <= cached {
-		p.walk(k, rows, d, i+1, b, n)
-	} else {
-		for j := range n {
-			p.walk(k, rows, d, i+1, b+j, 1)
-		}
+	t.pass(t.up, i, b, n)
+}
+
+// visitSmall does the same layer by layer.
+func (t *tour) visitSmall(i, b, n int) {
+	from, to := b*t.blockRows(i), (b+n)*t.blockRows(i)
+	for j := i; j < len(t.steps); j++ {
+		t.pass(t.down, j, from/t.blockRows(j), (to-from)/t.blockRows(j))
 	}
-	if d.up {
-		p.pass(k, rows, d, &p.steps[i], b>>p.steps[i].layers, n>>p.steps[i].layers)
+	if t.values != nil {
+		t.values(from, to)
+	}
+	for j := len(t.steps) - 1; j >= i; j-- {
+		t.pass(t.up, j, from/t.blockRows(j), (to-from)/t.blockRows(j))
 	}
 }
 
@@ -66,8 +74,12 @@ func (p *plan) blockRows(i int) int {
 	return 1 << (p.log - p.steps[i].depth)
 }
 
-func (p *plan) pass(k kernel, rows []row, d direction, s *step, b, n int) {
-	size := 1 << (p.log - s.depth)
+// pass does step i on n blocks from b on.
+func (t *tour) pass(d *direction, i, b, n int) {
+	if d == nil {
+		return
+	}
+	s, size := &t.steps[i], t.blockRows(i)
 	q := size >> s.layers
 	at, stride := b*size, q
 	if d.swap == 1 {
@@ -75,8 +87,28 @@ func (p *plan) pass(k kernel, rows []row, d direction, s *step, b, n int) {
 	}
 	c := s.constants[d.swap]
 	if s.layers == 1 {
-		k.pass2(rows, at, stride, q, c, d.up)
+		t.k.pass2(t.rows, at, stride, q, c, d.up)
 		return
 	}
-	k.pass4(rows, at, stride, q, n, s.kind, p.twids[b:], p.twids[2*b:], c, d.up)
+	t.k.pass4(t.rows, at, stride, q, n, s.kind, t.twids[b:], t.twids[2*b:], c, d.up)
+}
+
+// evaluate makes rows of chunks in Cantor's basis, and of them values, by their
+// coefficients.
+func (p *plan) evaluate(k kernel, rows []row, chunks []uint64, d direction) {
+	k.encode(rows, chunks, p.lanes[0][d.swap])
+	t := tour{plan: p, k: k, rows: rows, down: &d}
+	t.values = func(from, to int) { k.toPoly(rows[from:to]) }
+	t.run()
+}
+
+// multiply evaluates chunks, multiplies the values by those in by, and
+// interpolates as d says.
+func (p *plan) multiply(k kernel, b *scratch, by []row, d direction) {
+	f := forward
+	k.encode(b.rows, b.lo, p.lanes[0][f.swap])
+	t := tour{plan: p, k: k, rows: b.rows, down: &f, up: &d}
+	t.values = func(from, to int) { k.multiply(b.rows[from:to], by[from:to]) }
+	t.run()
+	k.decode(b.lo, b.hi, b.rows, p.lanes[1][d.swap])
 }
