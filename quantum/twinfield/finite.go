@@ -5,6 +5,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/splitter"
 	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
@@ -135,17 +136,11 @@ func (d Device) sliceGains(e float64) (right, wrong float64) {
 			w = 1
 		}
 		c := math.Cos(d.Slice * float64(i) / steps)
-		near, far := only(x*(1+c), x*(1-c), d.PDc), only(x*(1-c), x*(1+c), d.PDc)
+		near, far := splitter.Only(x*(1+c), x*(1-c), d.PDc), splitter.Only(x*(1-c), x*(1+c), d.PDc)
 		right += w / (3 * steps) * ((1-d.EMis)*near + d.EMis*far)
 		wrong += w / (3 * steps) * ((1-d.EMis)*far + d.EMis*near)
 	}
 	return right, wrong
-}
-
-// only is the probability that the detector that gets a photons clicks, and the one
-// that gets b does not.
-func only(a, b, p float64) float64 {
-	return (p - (1-p)*math.Expm1(-a)) * (1 - p) * math.Exp(-b)
 }
 
 // predictFinite fills in a prediction for blocks of Block raw bits.

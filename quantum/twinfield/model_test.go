@@ -29,29 +29,6 @@ func preset(t testing.TB, name string) Device {
 
 func near(a, b, rel float64) bool { return math.Abs(a-b) <= rel*math.Max(math.Abs(a), math.Abs(b)) }
 
-// Exact: the gains against a numerical average over the random phase of the
-// probability that one detector clicks and the other does not. The rule of equal
-// steps converges beyond all powers for a periodic function.
-func TestGainsAgainstThePhaseIntegral(t *testing.T) {
-	for _, a := range []float64{0, 1e-7, 3e-3, 0.4, 5} {
-		for _, b := range []float64{0, 1e-7, 1e-2, 0.7} {
-			for _, p := range []float64{0, 1e-11, 1e-6, 0.03} {
-				const steps = 512
-				sum := 0.0
-				for i := range steps {
-					swing := math.Sqrt(a*b) * math.Cos(2*math.Pi*(float64(i)+0.5)/steps)
-					x, y := (a+b)/2+swing, (a+b)/2-swing
-					clickX, clickY := p-(1-p)*math.Expm1(-x), p-(1-p)*math.Expm1(-y)
-					sum += (clickX*(1-clickY) + clickY*(1-clickX)) / steps
-				}
-				if got := gain(a, b, p); !near(got, sum, 1e-9) {
-					t.Errorf("a %g b %g p %g: %.12g, by integration %.12g", a, b, p, got, sum)
-				}
-			}
-		}
-	}
-}
-
 // Exact: the reference's arrangement of S00, S1, S11 where it loses no digits.
 func TestGainsAgainstThePublishedArrangement(t *testing.T) {
 	e, mu, p := 0.3, 0.8, 0.01

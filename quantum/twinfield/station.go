@@ -6,6 +6,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/events"
+	"github.com/quantum-secure-cloud/qsc/quantum/splitter"
 )
 
 // station draws what the station in the middle announces. Windows are proposed at
@@ -69,7 +70,7 @@ func (s *station) next(from, to uint64) (c click, ok bool) {
 func (s *station) accept(c *click) bool {
 	a, b := s.mean[c.alice], s.mean[c.bob]
 	u := s.r.Float64() * s.top
-	if u >= s.most(a+b) {
+	if u >= a+b+2*s.dark { // looser than most, and cheaper
 		return false
 	}
 	swing := 0.0
@@ -81,8 +82,8 @@ func (s *station) accept(c *click) bool {
 		swing = math.Sqrt(a*b) * cosine[d&(phases-1)]
 	}
 	zero, one := (a+b)/2+swing, (a+b)/2-swing
-	first := only(zero, one, s.dark)
-	if u >= first+only(one, zero, s.dark) {
+	first := splitter.Only(zero, one, s.dark)
+	if u >= first+splitter.Only(one, zero, s.dark) {
 		return false
 	}
 	if u >= first {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/splitter"
 	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
@@ -120,30 +121,8 @@ func (d Device) arm(ch quantum.Channel) float64 {
 }
 
 // gain is the probability that exactly one detector clicks when a and b photons
-// arrive from the two ends with random phases:
-//
-//	2(1-p) e^(-(a+b)/2) [ I0(√(ab)) - (1-p) e^(-(a+b)/2) ]
-//
-// With b = 0 and b = a it is S1 and S11 of the reference; it is arranged so that
-// small gains keep their digits.
-func gain(a, b, p float64) float64 {
-	half := (a + b) / 2
-	return 2 * (1 - p) * math.Exp(-half) * (besselLess1(math.Sqrt(a*b)) + p - (1-p)*math.Expm1(-half))
-}
-
-// besselLess1 is I0(x) - 1, by its power series.
-func besselLess1(x float64) (sum float64) {
-	q := x * x / 4
-	term := 1.0
-	for k := 1.0; k < 500; k++ {
-		term *= q / (k * k)
-		sum += term
-		if term <= sum*1e-17 {
-			break
-		}
-	}
-	return sum
-}
+// arrive with random phases: S00, S1 and S11 of the closed forms.
+func gain(a, b, p float64) float64 { return splitter.One(a, b, p) }
 
 // single is the probability that exactly one detector clicks when one photon was
 // sent, and of its error: the wrong detector for the phase between the ends.
