@@ -1,0 +1,131 @@
+package cascade
+
+import (
+	"slices"
+
+	"github.com/quantum-secure-cloud/qsc/quantum/distill"
+)
+
+const (
+	shortest   = 16 // positions of a strand; missing bits are 0 at both ends
+	plansKept  = 4
+	inBundle   = 16 // groups at most: bounds a message to 2.2 MB
+	bundlesMin = 2  // where there are groups for them
+)
+
+// shape says how n bits lie in groups of strands. The bits fill words of width
+// strands each, one word for each position; a call of few bits has less than 64
+// strands, because a strand that is too short loses more by Cascade.
+func shape(n, frame int) (width, groups, length int) {
+	width = 64
+	for width > 1 && n < width*frame/2 {
+		width /= 2
+	}
+	words := (n + width - 1) / width
+	groups = (words + frame - 1) / frame
+	return width, groups, max((words+groups-1)/groups, shortest)
+}
+
+// open lays bits out in groups and begins with them.
+func (r *Reconciler) open(b distill.Bits, first int, bob bool) *call {
+	width, count, length := shape(b.N, r.frame)
+	c := &call{plan: r.draw(length), limit: int64(b.N) + slack, groups: r.take(count)}
+	for i, g := range c.groups {
+		words := g.lay(b, width, i*length, length)
+		g.start(c.plan, words, width, lengths(first, length), bob)
+	}
+	return c
+}
+
+// lay returns the words of a group whose first position is at: the caller's own
+// where they are there in full.
+func (g *group) lay(b distill.Bits, width, at, length int) []uint64 {
+	if width == 64 && at+length <= len(b.W) {
+		return b.W[at : at+length]
+	}
+	g.pad = zeroed(g.pad, length)
+	mask := ^uint64(0) >> (64 - width)
+	for i := range g.pad {
+		bit := (at + i) * width
+		if bit >= b.N {
+			break
+		}
+		g.pad[i] = b.W[bit/64] >> (bit % 64) & mask
+	}
+	return g.pad
+}
+
+// collect brings home what is not the caller's own words.
+func (c *call) collect(b distill.Bits) {
+	for i, g := range c.groups {
+		width, at := g.width(), i*c.plan.n
+		if width == 64 && at+c.plan.n <= len(b.W) {
+			continue
+		}
+		for j, x := range g.words {
+			if bit := (at + j) * width; bit < b.N {
+				mask := g.all << (bit % 64)
+				b.W[bit/64] = b.W[bit/64]&^mask | x<<(bit%64)
+			}
+		}
+	}
+	if over := b.N % 64; over != 0 {
+		b.W[len(b.W)-1] &= 1<<over - 1
+	}
+}
+
+// bundles parts the groups.
+func (c *call) bundles() []*bundle {
+	count := max((len(c.groups)+inBundle-1)/inBundle, min(bundlesMin, len(c.groups)))
+	var all []*bundle
+	for i := range count {
+		all = append(all, &bundle{groups: c.groups[i*len(c.groups)/count : (i+1)*len(c.groups)/count]})
+	}
+	return all
+}
+
+// draw returns the plan for strands of n bits.
+func (r *Reconciler) draw(n int) *plan {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.plans {
+		if p.n == n {
+			return p
+		}
+	}
+	p := newPlan(n)
+	if len(r.plans) == plansKept {
+		r.plans = slices.Delete(r.plans, 0, 1)
+	}
+	r.plans = append(r.plans, p)
+	return p
+}
+
+func (r *Reconciler) take(count int) []*group {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kept := max(len(r.free)-count, 0)
+	out := slices.Clone(r.free[kept:])
+	r.free = r.free[:kept]
+	for len(out) < count {
+		out = append(out, new(group))
+	}
+	return out
+}
+
+// close erases what tells of the bits and keeps the memory.
+func (r *Reconciler) close(c *call) {
+	for _, g := range c.groups {
+		g.words = nil
+		clear(g.pad[:cap(g.pad)])
+		for i := range g.track {
+			g.track[i].erase()
+		}
+		for i := range g.family {
+			clear(g.family[i].own)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.free = append(r.free, c.groups...)
+}

@@ -1,0 +1,244 @@
+package cascade
+
+import (
+	"math/bits"
+	"slices"
+)
+
+// search is a range of a pass's order in which a strand has an odd number of
+// errors. Until it is of one bit, each round trip halves it. Packed, from the
+// lowest bit: first place 16, places 16, strand 8, then whether the left half's
+// parity is asked, and whether that half is odd, as far as it is known.
+type search uint64
+
+const (
+	searchWant = 40
+	searchLeft = 41
+)
+
+func newSearch(strand, lo, hi uint32) search {
+	return search(lo) | search(hi-lo)<<16 | search(strand)<<32
+}
+
+func (s search) lo() uint32     { return uint32(s & 0xffff) }
+func (s search) n() uint32      { return uint32(s >> 16 & 0xffff) }
+func (s search) strand() uint32 { return uint32(s >> 32 & 63) }
+
+// middle is the first place of the right half.
+func (s search) middle() uint32 { return s.lo() + (s.n()+1)/2 }
+
+// state is of 64 places of a strand, a bit each, and the same at both ends. Known
+// and differ are of the parity left of a place, back to the beginning of the only
+// range that is ever halved there.
+type state struct {
+	known  uint64 // the other end's was told
+	differ uint64 // the two ends' differed when the pass began
+	found  uint64 // errors found at the places since
+}
+
+// track is one pass over a group of strands, in the pass's own order. What is kept
+// of a strand lies together: a search touches two or three lines of the cache.
+type track struct {
+	n, k   uint32 // places; length of blocks, the last may be longer, up to 2k-1
+	blocks uint32
+	recip  uint64   // 2³²/k, rounded up
+	own    []uint64 // parity of own bits before a place, as they were when the pass began
+	state  []state  // of the same places, strand by strand
+	width  uint32   // words of own and states of a strand
+	odd    []uint64 // blocks with an odd number of errors, strand by strand, a bit each
+	row    uint32   // words of odd of a strand
+
+	entered  uint64 // strands whose blocks' parities were told
+	entering uint64 // being told in this round trip
+	fresh    bool   // nothing was found since the pass began
+	open     []search
+	leaves   []search // searches that have ended, at places with an error
+}
+
+// layOut makes the track ready for strands of n bits in blocks of k.
+func (t *track) layOut(n, k, strands int) {
+	*t = track{
+		n: uint32(n), k: uint32(k), blocks: uint32(max(n/k, 1)), recip: (1<<32 + uint64(k) - 1) / uint64(k),
+		width: uint32(n/64 + 1), fresh: true,
+		own: t.own, state: t.state, odd: t.odd, open: t.open[:0], leaves: t.leaves[:0],
+	}
+	t.row = (t.blocks + 63) / 64
+	t.odd = zeroed(t.odd, int(t.row)*strands)
+}
+
+// begin turns the words as they are now into parities along an order, strand by
+// strand; nil is their own order.
+func (t *track) begin(words []uint64, order []uint16, strands uint32) {
+	size := int(t.width * strands)
+	t.own = slices.Grow(t.own[:0], size)[:size]
+	t.state = zeroed(t.state, size)
+	var m [64]uint64
+	var before [64]uint64 // all ones where the parity is odd
+	for w := range t.width {
+		gather(&m, words, order, int(w)*64)
+		transpose(&m)
+		for s := range strands {
+			x := m[s&63]
+			x ^= x << 1
+			x ^= x << 2
+			x ^= x << 4
+			x ^= x << 8
+			x ^= x << 16
+			x ^= x << 32
+			t.own[s*t.width+w] = x<<1 ^ before[s&63]
+			before[s&63] ^= -(x >> 63)
+		}
+	}
+}
+
+func (t *track) block(place uint32) uint32 {
+	return min(uint32(uint64(place)*t.recip>>32), t.blocks-1)
+}
+
+// span is the range of block j.
+func (t *track) span(j uint32) (lo, hi uint32) {
+	if lo = j * t.k; j == t.blocks-1 {
+		return lo, t.n
+	}
+	return lo, lo + t.k
+}
+
+// of is a strand's part of the states.
+func (t *track) of(strand uint32) []state { return t.state[strand*t.width:][:t.width] }
+
+// mended is the parity of the errors found in a range of a strand.
+func mended(s []state, lo, hi uint32) uint64 {
+	a, b := lo>>6, hi>>6
+	x := s[b].found&(1<<(hi&63)-1) ^ s[a].found&(1<<(lo&63)-1)
+	for ; a < b; a++ {
+		x ^= s[a].found
+	}
+	return uint64(bits.OnesCount64(x) & 1)
+}
+
+// parity is that of own bits in a range of a strand.
+func (t *track) parity(strand, lo, hi uint32) uint64 {
+	own := t.own[strand*t.width:][:t.width]
+	return (own[hi>>6]>>(hi&63) ^ own[lo>>6]>>(lo&63)) & 1
+}
+
+// mark notes an error found at a place.
+func (t *track) mark(strand, place uint32) {
+	t.fresh = false
+	t.state[strand*t.width+place>>6].found ^= 1 << (place & 63)
+	j := t.block(place)
+	t.odd[strand*t.row+j>>6] ^= t.entered >> strand & 1 << (j & 63)
+}
+
+// ask puts the own parities of this round trip's questions into p: of all blocks
+// for the strands that enter, and of the left half of every open range, where it
+// is not known.
+func (t *track) ask(p *packer) {
+	w := *p
+	for m := t.entering; m != 0; m &= m - 1 {
+		strand := uint32(bits.TrailingZeros64(m))
+		for j := range t.blocks {
+			lo, hi := t.span(j)
+			w.bit(t.parity(strand, lo, hi), 1)
+		}
+	}
+	for i, s := range t.open {
+		strand, lo, mid := s.strand(), s.lo(), s.middle()
+		want := uint64(1)
+		if !t.fresh {
+			of := t.of(strand)
+			at := &of[mid>>6]
+			want = at.known>>(mid&63)&1 ^ 1
+			left := at.differ>>(mid&63)&1 ^ mended(of, lo, mid)
+			s = s&^(1<<searchLeft) | search(left)<<searchLeft
+		}
+		t.open[i] = s&^(1<<searchWant) | search(want)<<searchWant
+		w.bit(t.parity(strand, lo, mid), want)
+	}
+	*p = w
+}
+
+// follow takes the answers: each open range becomes the half that is odd. Those of
+// one bit are moved to leaves. The loop takes no decisions on the bits, which no
+// processor could foresee.
+func (t *track) follow(in *unpacker) {
+	t.enter(in)
+	open := t.open
+	t.leaves = slices.Grow(t.leaves[:0], len(open)+1)[:len(open)+1]
+	leaves, state, width := t.leaves, t.state, t.width
+	kept, ended := 0, 0
+	u := *in
+	for _, s := range open {
+		lo, n, mid := s.lo(), s.n(), s.middle()
+		want := uint64(s >> searchWant & 1)
+		d := u.bit(want)
+		at := &state[s.strand()*width+mid>>6]
+		at.known |= want << (mid & 63)
+		at.differ |= d << (mid & 63)
+		right := uint32(s>>searchLeft&1) ^ uint32(d) ^ 1
+		half := mid - lo
+		lo += half & -right
+		n = half - (2*half-n)&-right
+		one := int((n - 2) >> 31)
+		s = s>>32<<32 | search(n<<16|lo)
+		open[kept] = s
+		leaves[ended] = s
+		kept += 1 - one
+		ended += one
+	}
+	t.open, t.leaves = open[:kept], leaves[:ended]
+	*in = u
+}
+
+// enter takes the answers on whole blocks.
+func (t *track) enter(in *unpacker) {
+	for m := t.entering; m != 0; m &= m - 1 {
+		strand := uint32(bits.TrailingZeros64(m))
+		odd := t.odd[strand*t.row:][:t.row]
+		for j := range t.blocks {
+			d := in.bit(1)
+			if !t.fresh {
+				lo, hi := t.span(j)
+				d ^= mended(t.of(strand), lo, hi)
+			}
+			odd[j>>6] |= d << (j & 63)
+		}
+	}
+	t.entered |= t.entering
+	t.entering = 0
+}
+
+// search opens the odd blocks of those strands of free that have one, and returns
+// these strands.
+func (t *track) search(free uint64) (busy uint64) {
+	for m := free & t.entered; m != 0; m &= m - 1 {
+		strand := uint32(bits.TrailingZeros64(m))
+		for i, o := range t.odd[strand*t.row:][:t.row] {
+			for ; o != 0; o &= o - 1 {
+				lo, hi := t.span(uint32(i*64 + bits.TrailingZeros64(o)))
+				t.open = append(t.open, newSearch(strand, lo, hi))
+				busy |= 1 << strand
+			}
+		}
+	}
+	return busy
+}
+
+// busy are the strands with a search or an entry under way.
+func (t *track) busy() uint64 {
+	b := t.entering
+	for _, s := range t.open {
+		b |= 1 << s.strand()
+	}
+	return b
+}
+
+// erase clears what tells of the own bits.
+func (t *track) erase() { clear(t.own) }
+
+// zeroed returns n zero values, in s where it is large enough.
+func zeroed[T any](s []T, n int) []T {
+	s = slices.Grow(s[:0], n)[:n]
+	clear(s)
+	return s
+}
