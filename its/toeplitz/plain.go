@@ -64,16 +64,17 @@ func applyPlain(columns *[128]elem, x elem) (y elem) {
 	return y
 }
 
-// factor is a row's factor made ready: for each word of the pattern and each
-// lane, the multiples by the powers of the AES generator, eight bytes at a time.
-type factor [4][4][8]uint64
+// factor is a row's factor made ready: for each lane and each bit of a byte, that
+// bit's multiples by the words of the pattern, eight bytes at a time. The words
+// are flipped, so that products are flipped and not the data.
+type factor [4][8][4]uint64
 
 func (f *factor) set(kind int, p pattern, c *[4]row) {
 	for r := range kind {
 		for lane := range 4 {
-			w := (uint64(p[r])<<32 | uint64(p[r])) ^ c[r][2*lane]
+			w := flip((uint64(p[r])<<32|uint64(p[r]))^c[r][2*lane], r)
 			for b := range 8 {
-				f[r][lane][b] = w
+				f[lane][b][r] = w
 				w = w<<1&^lowBits ^ (w>>7&lowBits)*0x1b
 			}
 		}
@@ -83,15 +84,48 @@ func (f *factor) set(kind int, p pattern, c *[4]row) {
 // addTo adds x times the factor to y.
 func (f *factor) addTo(kind int, y, x *row) {
 	for i, w := range x {
-		var acc uint64
-		for r := range kind {
-			v := flip(w, r)
-			for b, m := range &f[r][i/2] {
-				acc ^= (v >> b & lowBits) * 0xff & m
-			}
+		g := &f[i/2]
+		switch kind {
+		case 1:
+			y[i] ^= times1(g, w)
+		case 2:
+			y[i] ^= times2(g, w)
+		default:
+			y[i] ^= times4(g, w)
 		}
-		y[i] ^= acc
 	}
+}
+
+func times1(f *[8][4]uint64, w uint64) (a uint64) {
+	for b := range f {
+		a ^= (w & lowBits) * 0xff & f[b][0]
+		w >>= 1
+	}
+	return a
+}
+
+func times2(f *[8][4]uint64, w uint64) uint64 {
+	var a0, a1 uint64
+	for b := range f {
+		m := (w & lowBits) * 0xff
+		w >>= 1
+		a0 ^= m & f[b][0]
+		a1 ^= m & f[b][1]
+	}
+	return a0 ^ flip(a1, 1)
+}
+
+func times4(f *[8][4]uint64, w uint64) uint64 {
+	var a [4]uint64
+	for b := range f {
+		m := (w & lowBits) * 0xff
+		w >>= 1
+		a[0] ^= m & f[b][0]
+		a[1] ^= m & f[b][1]
+		a[2] ^= m & f[b][2]
+		a[3] ^= m & f[b][3]
+	}
+	return a[0] ^ flip(a[1], 1) ^ flip(a[2]^flip(a[3], 1), 2)
 }
 
 // flip changes the numbers of the bytes in each word of four by r.
