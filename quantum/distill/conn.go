@@ -18,7 +18,7 @@ const (
 	beat     = time.Second      // an end says at least so often that it is alive
 	silence  = 10 * time.Second // after which the other end is gone
 	patience = 30 * time.Second // for one write
-	queued   = 64               // messages that wait for this end, ...
+	queued   = 16               // messages that wait for this end, ...
 	keep     = 8                // ... and buffers kept for reuse
 )
 

@@ -60,7 +60,7 @@ func (l *Link) divide(p *plan, out []uint64) (blocks []quantum.KeyBlock, ok bool
 	defer l.mu.Unlock()
 	l.state.masks = l.state.masks.add(newBatch(p.round, fresh))
 	for n := len(l.state.masks); n > maxOffers; n-- {
-		clear(l.state.masks[n-1].masks)
+		l.state.masks[n-1].masks.Zeroise()
 		l.state.masks = l.state.masks[:n-1]
 	}
 	old := l.left.words

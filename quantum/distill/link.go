@@ -69,7 +69,7 @@ type Link struct {
 
 	mu      sync.Mutex
 	state   *state
-	left    leftover
+	left    *leftover // by pointer, so that no way of printing walks down to it
 	until   time.Time
 	waiting []quantum.KeyBlock // rising
 	hungry  bool               // somebody wants what is not made yet
@@ -132,7 +132,7 @@ func Open(cfg Config) (*Link, error) {
 	case s.epoch < cfg.Epoch:
 		s.epoch, s.next = cfg.Epoch, 0
 	}
-	l := &Link{cfg: cfg, state: s, wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	l := &Link{cfg: cfg, state: s, left: new(leftover), wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	l.log = cfg.Logger.With("link", string(cfg.Link), "role", cfg.Role.String())
 	l.account.begin(cfg)
 	if err := l.account.load(cfg.FS); err != nil {

@@ -22,18 +22,18 @@ const (
 type batch struct {
 	round uint64
 	count uint32
-	used  [2]uint32 // of Alice's masks and of Bob's
-	masks []byte    // count × pairSize, used ones zero
+	used  [2]uint32  // of Alice's masks and of Bob's
+	masks qsc.Secret // count × pairSize bytes, used ones zero
 }
 
 func newBatch(round uint64, masks []byte) *batch {
-	return &batch{round: round, count: uint32(len(masks) / pairSize), masks: masks}
+	return &batch{round: round, count: uint32(len(masks) / pairSize), masks: qsc.NewSecret(masks)}
 }
 
 // mask returns a view of one mask.
 func (b *batch) mask(of Role, i uint32) *[uhash.Size]byte {
 	at := int(i)*pairSize + int(of)*uhash.Size
-	return (*[uhash.Size]byte)(b.masks[at:])
+	return (*[uhash.Size]byte)(b.masks.Expose()[at:])
 }
 
 // use marks all masks of a direction below i as used.
@@ -121,7 +121,7 @@ func (m masks) clean(theirs []offer, round uint64) masks {
 	return slices.DeleteFunc(m, func(b *batch) bool {
 		drop := b.spent() || b.round+1 < round && !slices.Contains(theirs, offer{b.round, b.count})
 		if drop {
-			clear(b.masks)
+			b.masks.Zeroise()
 		}
 		return drop
 	})

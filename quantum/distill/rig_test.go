@@ -1,7 +1,6 @@
 package distill_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"log/slog"
@@ -35,7 +34,6 @@ type rig struct {
 	frame   int // of reconciliation, 0: the default
 	wrap    func(end int, c net.Conn) net.Conn
 	protect func(end int, p distill.Protocol) distill.Protocol
-	log     bytes.Buffer
 }
 
 func newRig(t testing.TB) *rig {

@@ -90,7 +90,7 @@ func readBatch(r *wire.Reader) *batch {
 	if r.Err() != nil || b.count == 0 || b.count > maxPairs || b.used[Alice] > b.count || b.used[Bob] > b.count {
 		return nil
 	}
-	b.masks = make([]byte, int(b.count)*pairSize)
+	b.masks = qsc.NewSecret(make([]byte, int(b.count)*pairSize))
 	for of := Alice; of <= Bob; of++ {
 		for i := b.used[of]; i < b.count && r.Err() == nil; i++ {
 			copy(b.mask(of, i)[:], r.Take(uhash.Size))
@@ -104,7 +104,7 @@ func (s *state) zeroise() {
 		s.keys[i].Zeroise()
 	}
 	for _, b := range s.masks {
-		clear(b.masks)
+		b.masks.Zeroise()
 	}
 }
 
