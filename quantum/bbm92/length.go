@@ -1,6 +1,7 @@
 package bbm92
 
 import (
+	"maps"
 	"math"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -85,9 +86,7 @@ func (p *Protocol) Length(s *distill.Sifted, o distill.Outcome) (distill.Length,
 	if bound == KoashiPreskill {
 		l.EpsSec = 0
 	}
-	for k, v := range p.link.Params {
-		l.Params[k] = v
-	}
+	maps.Copy(l.Params, p.link.Params)
 	l.Params["p_z"] = p.link.PZ
 	l.Params["coincidences"], l.Params["test_bits"], l.Params["test_errors"] = c.Coincidences, c.Tests, c.Errors
 	l.Params["kept_bits"], l.Params["leak_bits"] = o.Kept, o.Leak+o.Verify

@@ -170,10 +170,11 @@ func TestPacedRoundEndsWithItsContext(t *testing.T) {
 	d := preset(t, "bbm92-live")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
+	now := time.Now()
 	alice, bob := distilltest.Both(ctx, func(ctx context.Context, role distill.Role, w *distilltest.Wire) error {
-		p, err := d.Protocol(distill.Setup{Role: role, Pace: true, Channel: quantum.Channel{Loss: 8}, World: quantum.World{Start: time.Now()}})
+		p, err := d.Protocol(distill.Setup{Role: role, Pace: true, Channel: quantum.Channel{Loss: 8}, World: quantum.World{Start: now}})
 		if err == nil {
-			_, err = p.Sift(ctx, w, distill.Start{At: time.Now()})
+			_, err = p.Sift(ctx, w, distill.Start{At: now})
 		}
 		return err
 	})
