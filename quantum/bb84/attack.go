@@ -43,8 +43,9 @@ func (d Device) under(a quantum.Attack, eta, dark float64) Gains {
 	return g
 }
 
-// split: in a part s of the pulses she takes one photon of two or more and passes
-// the others on without loss, and stops single photons to make up for it.
+// split: in a part s of the pulses she stops single photons, takes one photon of two
+// or more and passes the others on without loss, as often as makes up for the
+// single ones. Where the channel loses little that is not enough, and rates fall.
 func (d Device) split(g *Gains, s, eta, dark float64) {
 	door := min(d.receiverEta(), 1-1e-9)
 	clean := 1 - 2*dark
@@ -55,12 +56,12 @@ func (d Device) split(g *Gains, s, eta, dark float64) {
 	}
 	single := func(k float64) float64 { return clean * k * math.Exp(-k) * eta }
 	m, one := more(d.Mu1), single(d.Mu1)
-	if m <= 0 || one <= 0 {
-		return // too little loss to hide behind
+	pass := 1.0
+	if m > one {
+		pass = one / m
 	}
-	pass, stop := min(1, one/m), min(1, m/one)
 	for i, k := range d.mu() {
-		change := s * (pass*more(k) - stop*single(k))
+		change := s * (pass*more(k) - single(k))
 		g.Click[i] = max(g.Click[i]+change*(1+d.PAfter), 0)
 		g.Error[i] = min(max(g.Error[i]+change*(d.EMis+d.PAfter/2), 0), g.Click[i]/2)
 	}

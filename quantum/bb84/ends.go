@@ -21,7 +21,10 @@ func (e *end) siftAlice(ctx context.Context, w distill.Wire, first uint64) (*blo
 		}
 		switch {
 		case h.flags&flagNone != 0:
-			return &s.block, verdict{}, noLight()
+			if err := w.Send(ctx, typeKept, new(kept).append(nil, stateScarce)); err != nil {
+				return nil, verdict{}, err
+			}
+			return &s.block, verdict{}, farewell(ctx, w, noLight())
 		case h.from < s.next || h.from > s.next && (s.clicked > 0 || e.link.Window == nil):
 			return nil, verdict{}, corrupt("clicks from pulse %d on, pulse %d comes next", h.from, s.next)
 		}
@@ -42,10 +45,26 @@ func (e *end) siftAlice(ctx context.Context, w distill.Wire, first uint64) (*blo
 		}
 	}
 	if st == stateScarce {
-		return &s.block, verdict{}, scarce(&s.block, e.device.Clock)
+		return &s.block, verdict{}, farewell(ctx, w, scarce(&s.block, e.device.Clock))
 	}
 	v, err := e.rule(ctx, w, &s.block)
+	if err == nil && v.word != rulingGo {
+		err = farewell(ctx, w, v.err())
+	}
 	return &s.block, v, err
+}
+
+// farewell gives a block up with an error once Bob knows: who goes first may take
+// the connection along.
+func farewell(ctx context.Context, w distill.Wire, why error) error {
+	_, _ = w.Receive(ctx, typeBye, 0) // he is gone, or he knows
+	return why
+}
+
+// bye is Bob's side of it.
+func bye(ctx context.Context, w distill.Wire, why error) error {
+	_ = w.Send(ctx, typeBye, nil) // she gives up in any case
+	return why
 }
 
 // hear receives a message of clicks.
@@ -91,8 +110,11 @@ func (e *end) rule(ctx context.Context, w distill.Wire, b *block) (verdict, erro
 		}
 		b.wrong[k] = int64(n)
 	}
-	v := e.decide(b, t.blinded)
-	return v, w.Send(ctx, typeVerdict, v.append(e.out[:0]))
+	out := e.decide(b, t.blinded).append(nil)
+	if err := w.Send(ctx, typeVerdict, out); err != nil {
+		return verdict{}, err
+	}
+	return parseVerdict(out) // rounded, as Bob has it
 }
 
 // decide: an error rate is too high when no reconciliation, not even a perfect
@@ -157,10 +179,13 @@ func (e *end) siftBob(ctx context.Context, w distill.Wire, first uint64) (*block
 			l.next = max(l.next, now.to)
 		}
 		if st == stateScarce {
-			return &l.block, verdict{}, scarce(&l.block, e.device.Clock)
+			return &l.block, verdict{}, bye(ctx, w, scarce(&l.block, e.device.Clock))
 		}
 	}
 	v, err := e.confess(ctx, w, l, d.receiver)
+	if err == nil && v.word != rulingGo {
+		err = bye(ctx, w, v.err())
+	}
 	return &l.block, v, err
 }
 
@@ -170,7 +195,10 @@ func (e *end) dark(ctx context.Context, w distill.Wire, first uint64) error {
 	if err := w.Send(ctx, typeClicks, c.append(nil)); err != nil {
 		return err
 	}
-	return noLight()
+	if _, err := w.Receive(ctx, typeKept, keptHeader); err != nil {
+		return err
+	}
+	return bye(ctx, w, noLight())
 }
 
 func noLight() error {

@@ -14,6 +14,7 @@ const (
 	typeKept    = distill.TypeSift + 1 // Alice: what is kept, intensities, her test bits
 	typeTally   = distill.TypeSift + 2 // Bob: errors of the test basis
 	typeVerdict = distill.TypeSift + 3 // Alice: go on or not, and with which error rate
+	typeBye     = distill.TypeSift + 4 // Bob, empty: he knows that this block is given up
 )
 
 func corrupt(format string, args ...any) error {

@@ -74,10 +74,10 @@ func seconds(s float64) time.Duration {
 }
 
 // Ceiling returns the secret bits for each pulse with infinitely many pulses and
-// decoys, all of them signals, key of both bases: what no bound exceeds at these
-// intensities. Standard form (Lo, Ma, Chen 2005): q {-Q f h(E) + Y1 mu e^-mu
-// [1 - h(e1)]}, with Y0 = 2 p_dc. Dead time and afterpulses are not in it. Error:
-// Invalid.
+// decoys, all of them signals, key of both bases: what finite blocks come up to,
+// but for the little that vacuum adds. Standard form (Lo, Ma, Chen 2005):
+// q {-Q f h(E) + Y1 mu e^-mu [1 - h(e1)]}, with Y0 = 2 p_dc. Dead time and
+// afterpulses are not in it. Error: Invalid.
 func (d Device) Ceiling(c quantum.Channel) (float64, error) {
 	d, err := d.checked()
 	if err != nil {

@@ -105,9 +105,6 @@ func (e *end) Sift(ctx context.Context, w distill.Wire, start distill.Start) (*d
 	if b != nil {
 		e.done = max(e.done, b.next)
 	}
-	if err == nil {
-		err = v.err()
-	}
 	e.tell(v, err)
 	if err != nil {
 		return nil, err
