@@ -46,6 +46,9 @@ func (g *group) follow(in *unpacker) {
 		t, order := &g.track[i], g.plan.order[i]
 		t.follow(in)
 		for _, s := range t.leaves {
+			if s.young() {
+				t.note(s)
+			}
 			x := s.lo()
 			if order != nil {
 				x = uint32(order[x])

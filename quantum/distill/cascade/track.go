@@ -8,17 +8,26 @@ import (
 // search is a range of a pass's order in which a strand has an odd number of
 // errors. Until it is of one bit, each round trip halves it. Packed, from the
 // lowest bit: first place 16, places 16, strand 8, then whether the left half's
-// parity is asked, and whether that half is odd, as far as it is known.
+// parity is asked, whether that half is odd, as far as it is known, and whether the
+// search is young: begun when nothing was found yet, so that nothing is to be looked
+// up, and kept in short.
 type search uint64
 
 const (
-	searchWant = 40
-	searchLeft = 41
+	searchWant  = 40
+	searchLeft  = 41
+	searchYoung = 42
 )
 
-func newSearch(strand, lo, hi uint32) search {
-	return search(lo) | search(hi-lo)<<16 | search(strand)<<32
+func newSearch(strand, lo, hi uint32, young bool) search {
+	s := search(lo) | search(hi-lo)<<16 | search(strand)<<32
+	if young {
+		s |= 1 << searchYoung
+	}
+	return s
 }
+
+func (s search) young() bool { return s>>searchYoung&1 == 1 }
 
 func (s search) lo() uint32     { return uint32(s & 0xffff) }
 func (s search) n() uint32      { return uint32(s >> 16 & 0xffff) }
@@ -45,6 +54,7 @@ type track struct {
 	own    []uint64 // parity of own bits before a place, as they were when the pass began
 	state  []state  // of the same places, strand by strand
 	width  uint32   // words of own and states of a strand
+	first  []uint16 // by strand and block: 1 + where in it a young search ended, 0: none
 	odd    []uint64 // blocks with an odd number of errors, strand by strand, a bit each
 	row    uint32   // words of odd of a strand
 
@@ -60,10 +70,11 @@ func (t *track) layOut(n, k, strands int) {
 	*t = track{
 		n: uint32(n), k: uint32(k), blocks: uint32(max(n/k, 1)), recip: (1<<32 + uint64(k) - 1) / uint64(k),
 		width: uint32(n/64 + 1), fresh: true,
-		own: t.own, state: t.state, odd: t.odd, open: t.open[:0], leaves: t.leaves[:0],
+		own: t.own, state: t.state, first: t.first, odd: t.odd, open: t.open[:0], leaves: t.leaves[:0],
 	}
 	t.row = (t.blocks + 63) / 64
 	t.odd = zeroed(t.odd, int(t.row)*strands)
+	t.first = zeroed(t.first, int(t.blocks)*strands)
 }
 
 // begin turns the words as they are now into parities along an order, strand by
@@ -145,7 +156,7 @@ func (t *track) ask(p *packer) {
 	for i, s := range t.open {
 		strand, lo, mid := s.strand(), s.lo(), s.middle()
 		want := uint64(1)
-		if !t.fresh {
+		if !s.young() {
 			of := t.of(strand)
 			at := &of[mid>>6]
 			want = at.known>>(mid&63)&1 ^ 1
@@ -172,9 +183,11 @@ func (t *track) follow(in *unpacker) {
 		lo, n, mid := s.lo(), s.n(), s.middle()
 		want := uint64(s >> searchWant & 1)
 		d := u.bit(want)
-		at := &state[s.strand()*width+mid>>6]
-		at.known |= want << (mid & 63)
-		at.differ |= d << (mid & 63)
+		if !s.young() {
+			at := &state[s.strand()*width+mid>>6]
+			at.known |= want << (mid & 63)
+			at.differ |= d << (mid & 63)
+		}
 		right := uint32(s>>searchLeft&1) ^ uint32(d) ^ 1
 		half := mid - lo
 		lo += half & -right
@@ -215,13 +228,47 @@ func (t *track) search(free uint64) (busy uint64) {
 		strand := uint32(bits.TrailingZeros64(m))
 		for i, o := range t.odd[strand*t.row:][:t.row] {
 			for ; o != 0; o &= o - 1 {
-				lo, hi := t.span(uint32(i*64 + bits.TrailingZeros64(o)))
-				t.open = append(t.open, newSearch(strand, lo, hi))
+				j := uint32(i*64 + bits.TrailingZeros64(o))
+				lo, hi := t.span(j)
+				if !t.fresh {
+					t.recall(strand, j)
+				}
+				t.open = append(t.open, newSearch(strand, lo, hi, t.fresh))
 				busy |= 1 << strand
 			}
 		}
 	}
 	return busy
+}
+
+// note keeps where a young search ended.
+func (t *track) note(s search) {
+	j := t.block(s.lo())
+	lo, _ := t.span(j)
+	t.first[s.strand()*t.blocks+j] = uint16(s.lo() - lo + 1)
+}
+
+// recall writes out what a young search of a block was told: a half was odd if and
+// only if it holds the place where the search ended.
+func (t *track) recall(strand, j uint32) {
+	first := &t.first[strand*t.blocks+j]
+	if *first == 0 {
+		return
+	}
+	lo, hi := t.span(j)
+	end := lo + uint32(*first) - 1
+	*first = 0
+	for of := t.of(strand); hi-lo > 1; {
+		mid := lo + (hi-lo+1)/2
+		at := &of[mid>>6]
+		at.known |= 1 << (mid & 63)
+		if end < mid {
+			at.differ |= 1 << (mid & 63)
+			hi = mid
+		} else {
+			lo = mid
+		}
+	}
 }
 
 // busy are the strands with a search or an entry under way.
