@@ -72,6 +72,7 @@ func BenchmarkFreshSeed(b *testing.B) {
 				b.Fatal(err)
 			}
 			s.Hash(dst, src)
+			s.Release()
 		})
 	})
 }

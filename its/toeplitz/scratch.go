@@ -2,7 +2,8 @@ package toeplitz
 
 import "sync"
 
-// scratch is the memory of one product of 2^log points.
+// scratch is the memory of one product of 2^log points. Nothing in it is relied
+// on to be zero.
 type scratch struct {
 	log    int
 	rows   []row
@@ -27,4 +28,20 @@ func (b *scratch) giveBack() {
 	clear(b.hi)
 	clear(b.turn[:])
 	pools[b.log].Put(b)
+}
+
+// kept is the memory of a seed of up to 2^log points.
+type kept struct {
+	bits    []uint64 // with a zero word behind them
+	product []row    // the transform, by coefficients
+}
+
+var keeps [maxLog + 1]sync.Pool
+
+func keep(log int) *kept {
+	if k, ok := keeps[log].Get().(*kept); ok {
+		return k
+	}
+	n := 1 << log
+	return &kept{bits: make([]uint64, n+2), product: make([]row, n/4)}
 }

@@ -14,17 +14,13 @@
 // docs/design/amplification.md.
 package toeplitz
 
-import (
-	"slices"
-
-	"github.com/quantum-secure-cloud/qsc"
-)
+import "github.com/quantum-secure-cloud/qsc"
 
 // MaxBits is the greatest number of input bits.
 const MaxBits = 1 << 27
 
 // Seed is a seed made ready: its transform is kept, so that hashing a block costs
-// two transforms and not three. It holds nothing secret and takes 3 to 5 bits of
+// two transforms and not three. It holds nothing secret and takes 3 to 6 bits of
 // memory for each input bit, the higher figure just above a power of two.
 //
 // Reuse is the caller's decision. By the union bound, m blocks hashed with one
@@ -32,15 +28,15 @@ const MaxBits = 1 << 27
 // provided that the seed was public only after all m blocks were fixed; where an
 // adversary sees the seed before he is done with a later block, no bound holds.
 //
-// A Seed is not changed after NewSeed: any number of goroutines may hash with it.
+// A Seed is not changed between NewSeed and Release: any number of goroutines may
+// hash with it.
 type Seed struct {
-	n, l    int
-	bits    []uint64 // padded with a zero word
-	tail    int      // chunks of the tail, and of the seed under one output chunk
-	out     int      // output chunks
-	done    int      // of these, by the transform; at most one is left
-	log     int      // of the points
-	product []row    // the seed's transform, by coefficients
+	n, l int
+	tail int // chunks of the tail, and of the seed under one output chunk
+	out  int // output chunks
+	done int // of these, by the transform; at most one is left
+	log  int // of the points
+	*kept
 }
 
 // NewSeed makes a seed of n-1 bits ready for inputs of n bits and outputs of l:
@@ -59,12 +55,14 @@ func NewSeed(bits []uint64, n, l int) (*Seed, error) {
 	if l == n {
 		return s, nil
 	}
-	s.bits = append(slices.Clone(bits), 0)
-	mask(s.bits, n-1)
 	s.tail, s.out = words(n-l-1)+1, words(l)
 	for 1<<s.log < s.out+s.tail-2 {
 		s.log++
 	}
+	s.kept = keep(s.log)
+	s.bits = s.bits[:len(bits)+1]
+	s.bits[copy(s.bits, bits)] = 0
+	mask(s.bits, n-1)
 	s.done = min(s.out, 1<<s.log-s.tail+1)
 	if s.done > 0 {
 		s.transform()
@@ -72,14 +70,23 @@ func NewSeed(bits []uint64, n, l int) (*Seed, error) {
 	return s, nil
 }
 
+// Release gives the seed's memory to the next NewSeed, which spares the operating
+// system that of large blocks. The seed must not be used afterwards: hashing with
+// it panics. Calling Release is never necessary.
+func (s *Seed) Release() {
+	if s.kept != nil {
+		keeps[s.log].Put(s.kept)
+	}
+	*s = Seed{}
+}
+
 // transform keeps what the transposed product multiplies by.
 func (s *Seed) transform() {
 	k, p, b := kernel(active.Load()), planFor(s.log), borrow(s.log)
-	defer b.giveBack()
 	clear(b.lo[copy(b.lo, s.bits):])
-	s.product = make([]row, len(b.rows))
 	b.convert(k, b.lo, inverseTranspose)
 	p.evaluate(k, s.product, b.lo, inverseTranspose)
+	pools[b.log].Put(b) // holds the seed only, which is public
 }
 
 // Hash sets dst's l bits to the hash of src's n bits, both as in NewSeed; bits of

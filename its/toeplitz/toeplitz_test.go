@@ -18,6 +18,7 @@ func hash(t testing.TB, seed, x []uint64, n, l int) []uint64 {
 	}
 	out := make([]uint64, (l+63)/64)
 	s.Hash(out, x)
+	s.Release()
 	return out
 }
 
@@ -158,10 +159,16 @@ func TestWrongLengthsPanic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	released, err := NewSeed(make([]uint64, 2), 100, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	released.Release()
 	for name, f := range map[string]func(){
 		"short output": func() { s.Hash(nil, make([]uint64, 2)) },
 		"long output":  func() { s.Hash(make([]uint64, 2), make([]uint64, 2)) },
 		"short input":  func() { s.Hash(make([]uint64, 1), make([]uint64, 1)) },
+		"released":     func() { released.Hash(make([]uint64, 1), make([]uint64, 2)) },
 		"product":      func() { Product(make([]uint64, 3), make([]uint64, 2), make([]uint64, 2)) },
 	} {
 		func() {
