@@ -1,6 +1,7 @@
 package distill
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -25,6 +26,9 @@ type batch struct {
 	used  [2]uint32  // of Alice's masks and of Bob's
 	masks qsc.Secret // count × pairSize bytes, used ones zero
 }
+
+// Format implements fmt.Formatter for every verb.
+func (b *batch) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[secret]")) }
 
 func newBatch(round uint64, masks []byte) *batch {
 	return &batch{round: round, count: uint32(len(masks) / pairSize), masks: qsc.NewSecret(masks)}

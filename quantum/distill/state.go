@@ -2,6 +2,7 @@ package distill
 
 import (
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"os"
@@ -32,6 +33,9 @@ type state struct {
 	keys  [2]qsc.Secret // hash keys of Alice's and of Bob's transcripts
 	masks masks
 }
+
+// Format implements fmt.Formatter for every verb.
+func (s *state) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[secret]")) }
 
 func (s *state) encode() []byte {
 	w := wire.Writer{B: make([]byte, 0, stateHead+s.masks.size()+4)}
