@@ -143,15 +143,3 @@ func FuzzHash(f *testing.F) {
 		})
 	})
 }
-
-// eachName runs f under every kernel, without subtests.
-func eachName(t *testing.T, f func()) {
-	for _, name := range Kernels() {
-		restore, err := Use(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f()
-		restore()
-	}
-}

@@ -71,8 +71,8 @@ func karatsuba(a, b []uint64) []uint64 {
 	}
 	out := make([]uint64, len(a)+len(b))
 	if len(b) <= 16 {
-		for i, v := range a {
-			mulWord(out[i:], v, b)
+		for i, w := range b {
+			mulWord(out[i:], a, w)
 		}
 		return out
 	}
@@ -102,23 +102,22 @@ func addTo(dst, src []uint64) {
 	}
 }
 
-// mulWord adds v times b to dst, by four bits of v at a time.
-func mulWord(dst []uint64, v uint64, b []uint64) {
-	for j, w := range b {
-		var lo, hi [16]uint64
-		for t := 1; t < 16; t++ {
-			lo[t] = lo[t/2] << 1
-			hi[t] = hi[t/2]<<1 | lo[t/2]>>63
-			if t%2 == 1 {
-				lo[t] ^= w
-			}
+// mulWord adds w times a to dst, by four bits of a at a time.
+func mulWord(dst, a []uint64, w uint64) {
+	var lo, hi [16]uint64
+	for t := 1; t < 16; t++ {
+		lo[t], hi[t] = lo[t/2]<<1, hi[t/2]<<1|lo[t/2]>>63
+		if t%2 == 1 {
+			lo[t] ^= w
 		}
+	}
+	for j, v := range a {
 		var l, h uint64
-		for s := 60; s >= 0; s -= 4 {
+		for range 16 {
 			h = h<<4 | l>>60
-			l <<= 4
-			l ^= lo[v>>s&15]
-			h ^= hi[v>>s&15]
+			l = l<<4 ^ lo[v>>60]
+			h ^= hi[v>>60]
+			v <<= 4
 		}
 		dst[j] ^= l
 		dst[j+1] ^= h
@@ -136,5 +135,19 @@ func eachKernel(t *testing.T, f func(t *testing.T)) {
 			defer restore()
 			f(t)
 		})
+	}
+}
+
+// eachName runs f under every kernel, without subtests.
+func eachName(t *testing.T, f func()) {
+	for _, name := range Kernels() {
+		func() {
+			restore, err := Use(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer restore()
+			f()
+		}()
 	}
 }
