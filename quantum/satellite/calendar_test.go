@@ -1,6 +1,7 @@
 package satellite
 
 import (
+	"encoding/json"
 	"math"
 	"strings"
 	"testing"
@@ -81,7 +82,7 @@ func TestPublishedJinanPass(t *testing.T) {
 	for _, p := range d.Calendar(d.Station(), d.Epoch, d.Epoch.AddDate(0, 2, 0), nil) {
 		best = max(best, float64(p.Bits))
 	}
-	if mean < 0.3e6 || mean > 1e6 || best < 0.5e6 || best > 1.5e6 {
+	if mean < 0.4e6 || mean > 1e6 || best < 0.59e6 || best > 1.2e6 {
 		t.Errorf("%g bit in a typical pass, %g in the best", mean, best)
 	}
 }
@@ -125,7 +126,7 @@ func TestAverageEqualsCalendarAndDrawnWeather(t *testing.T) {
 		sum += x.Expected()
 	}
 	near(t, "rate", float64(p.Rate), sum/year.Seconds(), 1e-9)
-	const histories = 40
+	const histories = 12
 	drawn := 0.0
 	for i := range histories {
 		w, err := NewWeather([32]byte{byte(i)}, []Station{st}, d.Epoch, d.Epoch.Add(year))
@@ -136,7 +137,7 @@ func TestAverageEqualsCalendarAndDrawnWeather(t *testing.T) {
 			drawn += float64(x.Bits) * w.Clear("", x.Culmination)
 		}
 	}
-	near(t, "drawn weather", drawn/histories, sum, 0.05)
+	near(t, "drawn weather", drawn/histories, sum, 0.08)
 	if p.QBER < 0.01 || p.QBER > 0.03 || p.Fill < 12*time.Hour || p.Bound != bb84.Wiesemann {
 		t.Errorf("%+v", p)
 	}
@@ -193,6 +194,27 @@ func TestEveryFaultIsNamed(t *testing.T) {
 	}
 	if d.Calendar(Station{}, newYear, newYear.AddDate(1, 0, 0), nil) != nil {
 		t.Error("a calendar of a device that is none")
+	}
+}
+
+// A network description changes single parameters by name: all of them stand at the
+// top but those of the BB84 pair.
+func TestParametersByName(t *testing.T) {
+	d := preset(t, "leo-live")
+	text, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Device
+	if err := json.Unmarshal(text, &back); err != nil || back != d {
+		t.Errorf("%+v came back as %+v (%v)", d, back, err)
+	}
+	if err := json.Unmarshal([]byte(`{"lat_deg": 48.2, "altitude_km": 600, "bb84": {"p_x": 0.6}, "clear_fraction": 0.5}`), &back); err != nil {
+		t.Fatal(err)
+	}
+	d.Lat, d.Altitude, d.BB84.PX, d.Clear = 48.2, 600, 0.6, 0.5
+	if back != d {
+		t.Errorf("changed to %+v", back)
 	}
 }
 

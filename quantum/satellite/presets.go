@@ -43,18 +43,18 @@ func Presets() []quantum.Preset {
 	first, later, small, live := micius(), micius(), micius(), micius()
 
 	later.BB84.Clock, later.BB84.PX, later.BB84.P1, later.BB84.P2 = 200e6, 0.75, 0.75, 0.2
-	later.BB84.Mu1, later.Loss = 0.6, 3.5
+	later.BB84.Mu1, later.Loss = 0.6, 3
 
 	small.BB84.Clock, small.BB84.Mu1, small.BB84.Mu2, small.BB84.PDark = 625e6, 0.5, 0.15, 1e-7
-	small.Divergence, small.Aperture, small.Loss = 9, 0.28, 3
+	small.Divergence, small.Aperture, small.Loss = 9, 0.28, 1.5
 
 	// One decoy and a slow clock, so that a pass has about a million clicks; a
 	// receiver that sees so little sky that days are nearly as good as nights.
 	live.BB84.Clock, live.BB84.Decoys, live.BB84.PDark = 6e6, 1, 2e-8
 	live.BB84.Mu1, live.BB84.Mu2, live.BB84.P1, live.BB84.PX = 0.4, 0.14, 0.4, 0.7
 	live.Loss, live.Field, live.Filter, live.Gate, live.Jitter = 5, 10, 0.01, 0.3, 0.3
-	live.Lat, live.Lon, live.Height, live.Climate = 35.69, 139.76, 40, Climate{Clear: 0.8, Swing: 0.1, BestDay: 15}
-	live.Lowest, live.Timescale, live.FirstPass = 12, 600, 12
+	live.Lat, live.Lon, live.Height, live.Climate = 35.69, 139.76, 40, Climate{Clear: 0.8, Swing: 0.1, BestDay: 15, Persistence: 6}
+	live.Lowest, live.Timescale, live.FirstPass = 12, 600, 18
 
 	return []quantum.Preset{
 		{Name: "leo-micius", About: "the first downlink, 100 MHz from 500 km to a telescope of 1 m (Liao et al., Nature 549, 43)", Device: first},

@@ -166,12 +166,10 @@ func (p *protocol) Length(s *distill.Sifted, o distill.Outcome) (distill.Length,
 		return l, err
 	}
 	l.Params = maps.Clone(l.Params)
-	for name, value := range map[string]any{
+	maps.Copy(l.Params, map[string]any{
 		"pass_rise": m.pass.Rise, "pass_max_elevation_deg": m.pass.MaxElevation, "pass_sun_deg": m.pass.SunElevation,
 		"altitude_km": p.d.Altitude, "lat_deg": p.d.Lat, "lon_deg": p.d.Lon, "timescale": p.d.Timescale,
-	} {
-		l.Params[name] = value
-	}
+	})
 	return l, nil
 }
 

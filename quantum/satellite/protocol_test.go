@@ -35,7 +35,7 @@ func ends(t *testing.T, d Device) [2]distill.Protocol {
 // yields key.
 func small(t *testing.T) Device {
 	d := preset(t, "leo-live")
-	d.Lowest = 40
+	d.Lowest, d.BB84.Clock = 40, 2e6
 	return d
 }
 
@@ -165,7 +165,7 @@ func TestProgressTellsOfThePass(t *testing.T) {
 	d := small(t)
 	p := open(t, d, distill.Alice)
 	p.await(0, world().Start)
-	if g := p.Progress(); g.Fraction != 0 || g.Left < 12*time.Second || g.Left > 14*time.Second {
+	if g := p.Progress(); g.Fraction != 0 || g.Left < 18*time.Second || g.Left > 20*time.Second {
 		t.Errorf("before the pass: %+v", g)
 	}
 	p.setup.Now = func() time.Time { return p.from.Add(p.to.Sub(p.from) / 4) }
