@@ -36,7 +36,7 @@ func (e *end) siftAlice(ctx context.Context, w distill.Wire, first uint64) (*blo
 		if err := w.Send(ctx, typeKept, e.out); err != nil {
 			return nil, verdict{}, err
 		}
-		e.advance(&s.block, 0, 0)
+		e.advance(&s.block, 0, math.MaxUint64)
 		if st != stateMore && h.flags&flagLast == 0 {
 			if h, err = hear(ctx, w); err != nil {
 				return nil, verdict{}, err
@@ -141,13 +141,9 @@ func (e *end) decide(b *block, blinded bool) verdict {
 
 // siftBob detects and tells, one message ahead of the answers.
 func (e *end) siftBob(ctx context.Context, w distill.Wire, first uint64) (*block, verdict, error) {
-	from, to := first, uint64(math.MaxUint64)
-	if e.link.Window != nil {
-		start, stop, ok := e.link.Window(e.after(first))
-		if !ok {
-			return &block{first: first, next: first}, verdict{}, e.dark(ctx, w, first)
-		}
-		from, to = max(first, e.pulseAt(start)), max(first, e.pulseAt(stop))
+	from, to, ok := e.window(first)
+	if !ok {
+		return &block{first: first, next: first}, verdict{}, e.dark(ctx, w, first)
 	}
 	d := &detection{end: e, wire: w, to: to, receiver: newReceiver(e.setup.World, e.device, from, e.conditions)}
 	l := &listener{block{first: first, next: from}}
@@ -155,8 +151,10 @@ func (e *end) siftBob(ctx context.Context, w distill.Wire, first uint64) (*block
 	if err := d.tell(ctx, now); err != nil {
 		return nil, verdict{}, err
 	}
-	for st := stateMore; st == stateMore; {
-		if !now.last {
+	st := stateMore
+	for st == stateMore {
+		last := now.last
+		if !last {
 			if err := d.tell(ctx, ahead); err != nil {
 				return nil, verdict{}, err
 			}
@@ -165,28 +163,32 @@ func (e *end) siftBob(ctx context.Context, w distill.Wire, first uint64) (*block
 		if st, err = e.settle(ctx, w, l, now); err != nil {
 			return nil, verdict{}, err
 		}
-		if e.link.Window != nil {
-			e.advance(&l.block, from, to)
-		} else {
-			e.advance(&l.block, 0, 0)
-		}
-		if !now.last {
-			now, ahead = ahead, now
-		} else if st == stateMore {
+		if last && st == stateMore {
 			return nil, verdict{}, corrupt("more clicks wanted than the window has")
 		}
-		if st != stateMore {
-			l.next = max(l.next, now.to)
+		e.advance(&l.block, from, to)
+		if !last {
+			now, ahead = ahead, now
 		}
-		if st == stateScarce {
-			return &l.block, verdict{}, bye(ctx, w, scarce(&l.block, e.device.Clock))
-		}
+	}
+	l.next = max(l.next, now.to) // what was on its way is lost
+	if st == stateScarce {
+		return &l.block, verdict{}, bye(ctx, w, scarce(&l.block, e.device.Clock))
 	}
 	v, err := e.confess(ctx, w, l, d.receiver)
 	if err == nil && v.word != rulingGo {
 		err = bye(ctx, w, v.err())
 	}
 	return &l.block, v, err
+}
+
+// window is the stretch of pulses that a block may come of, from first on.
+func (e *end) window(first uint64) (from, to uint64, ok bool) {
+	if e.link.Window == nil {
+		return first, math.MaxUint64, true
+	}
+	start, stop, ok := e.link.Window(e.after(first))
+	return max(first, e.pulseAt(start)), max(first, e.pulseAt(stop)), ok
 }
 
 // dark tells Alice that there is no window any more.

@@ -185,7 +185,7 @@ func (e *end) Progress() distill.Progress {
 	return e.seen.progress
 }
 
-// advance notes how far the block is.
+// advance notes how far the block is; to is the end of its window, if it has one.
 func (e *end) advance(b *block, from, to uint64) {
 	n, passed := float64(b.key.len()), float64(b.next-b.first)/e.device.Clock
 	e.mu.Lock()
@@ -194,8 +194,8 @@ func (e *end) advance(b *block, from, to uint64) {
 	if passed > 0 {
 		p.Sifted = qsc.BitRate(n / passed)
 	}
-	if to > from { // a window
-		p.Fraction = min(float64(b.next-from)/float64(to-from), 1)
+	if to != math.MaxUint64 { // a window
+		p.Fraction = min(float64(b.next-from)/float64(max(to-from, 1)), 1)
 		p.Left = e.after(to - min(b.next, to))
 		return
 	}

@@ -233,7 +233,8 @@ func TestWorldsDiffer(t *testing.T) {
 			t.Error("two streams are the same")
 		}
 	}
-	if newSource(w, d) != newSource(w, d) || newSource(w, d) == newSource(later, d) {
+	one, same := newSource(w, d), newSource(w, d)
+	if one != same || one == newSource(later, d) {
 		t.Error("the transmitter does not follow the world")
 	}
 }
