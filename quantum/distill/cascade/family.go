@@ -121,15 +121,6 @@ func (f *family) busy() uint64 {
 	return b
 }
 
-// begin sums the words as they are now by cells.
-func (f *family) begin(p *plan, words []uint64) {
-	m := cells(p.n)
-	f.own, f.found = zeroed(f.own, m), zeroed(f.found, m)
-	for i, at := range p.order[passes] {
-		f.own[p.cellOf(f.id, i)] ^= words[at]
-	}
-}
-
 func (f *family) reset(id int) {
 	*f = family{id: id, own: f.own[:0], found: f.found[:0], open: f.open[:0]}
 }

@@ -10,7 +10,8 @@ type group struct {
 	words  []uint64 // own bits; Bob's are corrected as errors are found
 	pad    []uint64 // memory for words where they are not the caller's
 	bob    bool
-	all    uint64 // mask of strands
+	all    uint64  // mask of strands
+	states []state // memory of all tracks
 	track  [passes]track
 	family [families]family
 	at     [passes + 2]uint64 // strands that wait for a pass; the families are one, then the end
@@ -20,8 +21,13 @@ type group struct {
 // start begins with a group's words. The first questions are open after it.
 func (g *group) start(p *plan, words []uint64, width int, k [passes]int, bob bool) {
 	g.plan, g.words, g.bob, g.all = p, words, bob, ^uint64(0)>>(64-width)
+	if size := passes * (p.n/64 + 1) * width; len(g.states) < size {
+		g.states = make([]state, size)
+		advise(g.states)
+	}
+	rest := g.states
 	for i := range g.track {
-		g.track[i].layOut(p.n, k[i], width)
+		rest = g.track[i].layOut(p.n, k[i], width, rest)
 	}
 	for i := range g.family {
 		g.family[i].reset(i)
@@ -43,18 +49,9 @@ func (g *group) ask(p *packer) {
 // follow takes the answers, where the two ends' parities differ.
 func (g *group) follow(in *unpacker) {
 	for i := range g.track {
-		t, order := &g.track[i], g.plan.order[i]
+		t := &g.track[i]
 		t.follow(in)
-		for _, s := range t.leaves {
-			if s.young() {
-				t.note(s)
-			}
-			x := s.lo()
-			if order != nil {
-				x = uint32(order[x])
-			}
-			g.correct(s.strand(), x)
-		}
+		g.settle(t, g.plan.order[i])
 	}
 	for i := range g.family {
 		g.family[i].follow(g, in)
@@ -99,36 +96,83 @@ func (g *group) schedule() (more bool) {
 func (g *group) enter(pass int, strands uint64) {
 	if pass == passes {
 		g.last = zeroed(g.last, g.plan.n)
+		g.sum()
 		for i := range g.family {
-			g.family[i].begin(g.plan, g.words)
 			g.family[i].entering = strands
 		}
 		return
 	}
 	t := &g.track[pass]
-	if t.entered == 0 {
+	if !t.begun() {
 		t.begin(g.words, g.plan.order[pass], uint32(g.width()))
 	}
 	t.entering = strands
 }
 
-// correct notes an error at a position in every pass that has begun.
-func (g *group) correct(strand, x uint32) {
+// sum begins the families: the words as they are now, summed by cells.
+func (g *group) sum() {
+	m := cells(g.plan.n)
+	for i := range g.family {
+		f := &g.family[i]
+		f.own, f.found = zeroed(f.own, m), zeroed(f.found, m)
+	}
+	near, far := g.family[0].own, g.family[1].own
+	step := 0
+	for i, at := range g.plan.order[passes] {
+		w := g.words[at]
+		near[i/cell] ^= w
+		far[step] ^= w
+		if step++; step == m {
+			step = 0
+		}
+	}
+}
+
+// settle notes the errors that a track's searches have ended at. One short loop for
+// each memory that is written, so that many far accesses are under way at a time.
+func (g *group) settle(t *track, order []uint16) {
+	for i, s := range t.leaves {
+		if s.young() {
+			t.note(s)
+		}
+		if order != nil {
+			t.leaves[i] = s&^0xffff | search(order[s.lo()])
+		}
+	}
 	if g.bob {
-		g.words[x] ^= 1 << strand
+		for _, s := range t.leaves {
+			g.words[s.lo()] ^= 1 << s.strand()
+		}
 	}
-	g.track[0].mark(strand, x)
-	for i := 1; i < passes && g.track[i].entered|g.track[i].entering != 0; i++ {
-		g.track[i].mark(strand, uint32(g.plan.place[i][x]))
+	for _, s := range t.leaves {
+		g.track[0].mark(s.strand(), s.lo())
 	}
-	if len(g.last) == 0 {
-		return
+	for i := 1; i < passes && g.track[i].begun(); i++ {
+		other, place := &g.track[i], g.plan.place[i]
+		for _, s := range t.leaves {
+			other.mark(s.strand(), uint32(place[s.lo()]))
+		}
 	}
+	if len(g.last) != 0 {
+		for _, s := range t.leaves {
+			g.settleLast(s.strand(), s.lo())
+		}
+	}
+}
+
+// settleLast notes an error in the families.
+func (g *group) settleLast(strand, x uint32) {
 	g.last[x] ^= 1 << strand
 	place := int(g.plan.place[passes][x])
 	for i := range g.family {
 		g.family[i].mark(g.plan, strand, g.plan.cellOf(i, place))
 	}
+}
+
+// correct notes an error at a position in every pass that has begun.
+func (g *group) correct(strand, x uint32) {
+	g.track[0].leaves = append(g.track[0].leaves[:0], newSearch(strand, x, x+1, false))
+	g.settle(&g.track[0], nil)
 }
 
 // late is whether an error was found at a position since the families began.

@@ -65,16 +65,20 @@ type track struct {
 	leaves   []search // searches that have ended, at places with an error
 }
 
-// layOut makes the track ready for strands of n bits in blocks of k.
-func (t *track) layOut(n, k, strands int) {
+// layOut makes the track ready for strands of n bits in blocks of k. It takes
+// states from the front of s, and returns the rest.
+func (t *track) layOut(n, k, strands int, s []state) []state {
 	*t = track{
 		n: uint32(n), k: uint32(k), blocks: uint32(max(n/k, 1)), recip: (1<<32 + uint64(k) - 1) / uint64(k),
 		width: uint32(n/64 + 1), fresh: true,
-		own: t.own, state: t.state, first: t.first, odd: t.odd, open: t.open[:0], leaves: t.leaves[:0],
+		own: t.own, first: t.first, odd: t.odd, open: t.open[:0], leaves: t.leaves[:0],
 	}
 	t.row = (t.blocks + 63) / 64
 	t.odd = zeroed(t.odd, int(t.row)*strands)
 	t.first = zeroed(t.first, int(t.blocks)*strands)
+	size := int(t.width) * strands
+	t.state = s[:size:size]
+	return s[size:]
 }
 
 // begin turns the words as they are now into parities along an order, strand by
@@ -82,7 +86,7 @@ func (t *track) layOut(n, k, strands int) {
 func (t *track) begin(words []uint64, order []uint16, strands uint32) {
 	size := int(t.width * strands)
 	t.own = slices.Grow(t.own[:0], size)[:size]
-	t.state = zeroed(t.state, size)
+	clear(t.state)
 	var m [64]uint64
 	var before [64]uint64 // all ones where the parity is odd
 	for w := range t.width {
@@ -121,7 +125,8 @@ func (t *track) of(strand uint32) []state { return t.state[strand*t.width:][:t.w
 func mended(s []state, lo, hi uint32) uint64 {
 	a, b := lo>>6, hi>>6
 	x := s[b].found&(1<<(hi&63)-1) ^ s[a].found&(1<<(lo&63)-1)
-	for ; a < b; a++ {
+	x ^= s[a].found & -uint64(min(b-a, 1)) // no branch: short ranges may cross a border or not
+	for a++; a < b; a++ {
 		x ^= s[a].found
 	}
 	return uint64(bits.OnesCount64(x) & 1)
@@ -270,6 +275,9 @@ func (t *track) recall(strand, j uint32) {
 		}
 	}
 }
+
+// begun says whether a strand has come to the pass.
+func (t *track) begun() bool { return t.entered|t.entering != 0 }
 
 // busy are the strands with a search or an entry under way.
 func (t *track) busy() uint64 {

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package cascade
+
+// advise does nothing here: the system chooses the pages.
+func advise([]state) {}
