@@ -297,3 +297,53 @@ func TestRest(t *testing.T) {
 		t.Errorf("%d bytes wait", st.Waiting)
 	}
 }
+
+// once notes which raw data an end uses.
+type once struct {
+	distill.Protocol
+	mu   *sync.Mutex
+	last *time.Time
+	fail func(error)
+}
+
+func (o once) Sift(ctx context.Context, w distill.Wire, at distill.Start) (*distill.Sifted, error) {
+	x, err := o.Protocol.Sift(ctx, w, at)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if at.At.Before(*o.last) {
+		o.fail(qsc.E("test", qsc.Other, "", "raw data from %v on are used, though they are used up to %v", at.At, *o.last))
+	}
+	if err == nil {
+		*o.last = x.Until
+	}
+	return x, err
+}
+
+// Raw data serve once, though rounds fail, ends restart and the device's time runs
+// ahead of the clock.
+func TestRawDataServeOnce(t *testing.T) {
+	r, p := small(t)
+	r.rate = 1000 // a quarter of a minute in every round
+	var mu sync.Mutex
+	var last [2]time.Time
+	r.protect = func(end int, p distill.Protocol) distill.Protocol {
+		return once{p, &mu, &last[end], func(err error) { t.Error(err) }}
+	}
+	left := map[byte]bool{0x10: true, tHashes: true, tSeed: true, tTag: true}
+	p.set(func(_, n int, typ byte, msg []byte) []byte {
+		if n > 100 && left[typ] {
+			delete(left, typ)
+			return nil
+		}
+		return msg
+	})
+	k := newBook()
+	for range 3 {
+		r.both()
+		gather(t, r, k, 10, never)
+		r.shut()
+	}
+	if len(left) > 0 || time.Until(last[alice]) < time.Minute {
+		t.Errorf("not cut: %v; raw data are used up to %v", left, last[alice])
+	}
+}

@@ -43,7 +43,7 @@ func (a *account) good(r quantum.Record, began, now time.Time, block int64) {
 		began = a.last
 	}
 	a.last = now
-	a.spent = append(a.spent, pace{r.Length, now.Sub(began)})
+	a.spent = append(a.spent, pace{r.Length - r.Auth, now.Sub(began)})
 	a.spent = slices.Delete(a.spent, 0, max(0, len(a.spent)-measured))
 	a.output = int64(r.Blocks) * block
 	st := &a.status

@@ -69,8 +69,8 @@ type Link struct {
 
 	mu      sync.Mutex
 	state   *state
-	left    *leftover // by pointer, so that no way of printing walks down to it
-	until   time.Time
+	left    *leftover          // by pointer, so that no way of printing walks down to it
+	skips   int                // rounds in a row whose raw data failed
 	waiting []quantum.KeyBlock // rising
 	hungry  bool               // somebody wants what is not made yet
 	account account
@@ -227,6 +227,9 @@ func (l *Link) Close() error {
 	if !first {
 		return nil
 	}
+	l.disk.Lock()
+	_ = l.persist() // only that raw data of a round cut short are known to be used: no key rests on it
+	l.disk.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range l.waiting {

@@ -21,6 +21,21 @@ const (
 	nonceSize = 16
 )
 
+// instant is a time in messages and files, in nanoseconds; 0 is no time.
+func instant(t time.Time) uint64 {
+	if t.IsZero() {
+		return 0
+	}
+	return uint64(t.UnixNano())
+}
+
+func moment(ns uint64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(ns)).UTC()
+}
+
 func corrupt(format string, args ...any) error {
 	return qsc.E("distill.Receive", qsc.Corrupt, "", format, args...)
 }
@@ -67,7 +82,7 @@ type begin struct {
 
 func (m begin) encode() []byte {
 	var w wire.Writer
-	w.Raw(m.nonce[:]).Raw(m.echo[:]).U64(m.seq).U64(m.carry.round).U32(m.carry.count).U64(uint64(m.until.UnixNano()))
+	w.Raw(m.nonce[:]).Raw(m.echo[:]).U64(m.seq).U64(m.carry.round).U32(m.carry.count).U64(instant(m.until))
 	w.U16(uint16(len(m.offers)))
 	for _, o := range m.offers {
 		w.U64(o.round).U32(o.count)
@@ -81,7 +96,7 @@ func parseBegin(b []byte) (m begin, err error) {
 	r := wire.NewReader(b)
 	m.nonce, m.echo, m.seq = r.Array16(), r.Array16(), r.U64()
 	m.carry = offer{r.U64(), r.U32()}
-	m.until = time.Unix(0, int64(r.U64())).UTC()
+	m.until = moment(r.U64())
 	n := int(r.U16())
 	for i := 0; i < n && r.Err() == nil; i++ {
 		m.offers = append(m.offers, offer{r.U64(), r.U32()})
@@ -104,12 +119,12 @@ const startSize = nonceSize + 8 + 8 + 1
 
 func (m start) encode() []byte {
 	var w wire.Writer
-	return w.Raw(m.echo[:]).U64(uint64(m.at.UnixNano())).U64(m.seq).U8(flag(m.carry)).B
+	return w.Raw(m.echo[:]).U64(instant(m.at)).U64(m.seq).U8(flag(m.carry)).B
 }
 
 func parseStart(b []byte) (m start, err error) {
 	r := wire.NewReader(b)
-	m = start{echo: r.Array16(), at: time.Unix(0, int64(r.U64())).UTC(), seq: r.U64()}
+	m = start{echo: r.Array16(), at: moment(r.U64()), seq: r.U64()}
 	c := r.U8()
 	m.carry = c == 1
 	if r.Done() != nil || c > 1 {
@@ -200,7 +215,7 @@ type length struct {
 
 func (m length) encode() []byte {
 	w := wire.Writer{B: make([]byte, 0, 24+16*len(m.names))}
-	w.U64(m.bits).U32(m.refill).U64(uint64(m.made.UnixNano())).U32(uint32(len(m.names)))
+	w.U64(m.bits).U32(m.refill).U64(instant(m.made)).U32(uint32(len(m.names)))
 	for _, id := range m.names {
 		w.Raw(id[:])
 	}
@@ -209,7 +224,7 @@ func (m length) encode() []byte {
 
 func parseLength(b []byte) (m length, err error) {
 	r := wire.NewReader(b)
-	m = length{bits: r.U64(), refill: r.U32(), made: time.Unix(0, int64(r.U64())).UTC()}
+	m = length{bits: r.U64(), refill: r.U32(), made: moment(r.U64())}
 	n := r.U32()
 	if r.Err() != nil || n > maxNames || uint64(len(b)) != 24+16*uint64(n) || m.bits%64 != 0 || m.bits > maxBits ||
 		uint64(m.refill)*pairBits > m.bits {

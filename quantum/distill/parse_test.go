@@ -132,7 +132,7 @@ func FuzzFrame(f *testing.F) {
 }
 
 func sampleState() *state {
-	s := &state{epoch: 3, next: 17, round: 5, keys: [2]qsc.Secret{qsc.NewSecret(make([]byte, 16)), qsc.NewSecret(make([]byte, 16))}}
+	s := &state{epoch: 3, next: 17, round: 5, until: time.Unix(7, 8).UTC(), keys: [2]qsc.Secret{qsc.NewSecret(make([]byte, 16)), qsc.NewSecret(make([]byte, 16))}}
 	s.masks = masks{newBatch(4, bytes.Repeat([]byte{5}, 3*pairSize)), newBatch(0, bytes.Repeat([]byte{6}, 2*pairSize))}
 	s.masks[0].use(Alice, 2)
 	s.masks[0].use(Bob, 3)

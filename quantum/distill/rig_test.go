@@ -31,7 +31,8 @@ type rig struct {
 	bits    int // sifted in a round
 	block   int64
 	room    int64
-	frame   int // of reconciliation, 0: the default
+	rate    qsc.BitRate // of sifted bits, in the world's time
+	frame   int         // of reconciliation, 0: the default
 	wrap    func(end int, c net.Conn) net.Conn
 	protect func(end int, p distill.Protocol) distill.Protocol
 }
@@ -66,7 +67,7 @@ func (r *rig) config(end int) distill.Config {
 	cfg := distill.Config{Link: "ab", Epoch: 3, Role: distill.Role(end), Block: r.block, FS: r.dirs[end], Room: r.room,
 		Reconciler: cascade.New(cascade.Config{Frame: r.frame}), Device: "stream", Kind: "stream", Class: qsc.Simulated,
 		Logger: slog.New(slog.DiscardHandler)}
-	s, err := distill.NewStream(distill.StreamConfig{Role: cfg.Role, World: quantum.World{Seed: [32]byte{7}}, Block: r.bits, QBER: r.qber})
+	s, err := distill.NewStream(distill.StreamConfig{Role: cfg.Role, World: quantum.World{Seed: [32]byte{7}}, Block: r.bits, QBER: r.qber, Rate: r.rate})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -66,6 +66,8 @@ func (l *Link) connect() (good bool, err error) {
 // reach waits for the other end or calls it.
 func (l *Link) reach() (net.Conn, error) {
 	if l.cfg.Role == Alice {
+		late := time.AfterFunc(silence, l.alone)
+		defer late.Stop()
 		c, err := l.cfg.Listen.Accept()
 		if err != nil {
 			return nil, qsc.E("distill.Listen", qsc.Unreachable, string(l.cfg.Link), "the other end cannot call: %w", err)
@@ -79,6 +81,15 @@ func (l *Link) reach() (net.Conn, error) {
 		return nil, qsc.E("distill.Dial", qsc.Unreachable, string(l.cfg.Link), "the other end does not answer: %w", err)
 	}
 	return c, nil
+}
+
+// alone raises Alice's alarm when nobody has called for a while.
+func (l *Link) alone() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.account.status.Alarm == "" {
+		l.account.status.Alarm = qsc.E("distill.Listen", qsc.Unreachable, string(l.cfg.Link), "the other end does not call: see whether it runs").Error()
+	}
 }
 
 // greet exchanges who the ends are. Nobody vouches for it yet.

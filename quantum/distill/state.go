@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/internal/durable"
@@ -16,7 +17,7 @@ import (
 const (
 	stateFile  = "distill"
 	stateMagic = 0x51534453 // QSDS
-	stateHead  = 4 + 1 + 4 + 8 + 8 + 2*uhash.Size + 2
+	stateHead  = 4 + 1 + 4 + 8 + 8 + 8 + 2*uhash.Size + 2
 
 	maxPairs  = 1 << 14 // of one batch
 	maxState  = stateHead + maxOffers*(8+4+8) + 4*Founding*pairSize + 4
@@ -30,6 +31,7 @@ type state struct {
 	epoch uint32
 	next  uint64        // no block at or above it was ever given out
 	round uint64        // done last
+	until time.Time     // raw data before it are used up; zero: none is
 	keys  [2]qsc.Secret // hash keys of Alice's and of Bob's transcripts
 	masks masks
 }
@@ -39,7 +41,7 @@ func (s *state) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[secret]"))
 
 func (s *state) encode() []byte {
 	w := wire.Writer{B: make([]byte, 0, stateHead+s.masks.size()+4)}
-	w.U32(stateMagic).U8(version).U32(s.epoch).U64(s.next).U64(s.round)
+	w.U32(stateMagic).U8(version).U32(s.epoch).U64(s.next).U64(s.round).U64(instant(s.until))
 	w.Raw(s.keys[Alice].Expose()).Raw(s.keys[Bob].Expose()).U16(uint16(len(s.masks)))
 	for _, b := range s.masks {
 		w.U64(b.round).U32(b.count).U32(b.used[Alice]).U32(b.used[Bob])
@@ -67,7 +69,7 @@ func decodeState(b []byte) (*state, error) {
 	}
 	r := wire.NewReader(b)
 	magic, v := r.U32(), r.U8()
-	s := &state{epoch: r.U32(), next: r.U64(), round: r.U64()}
+	s := &state{epoch: r.U32(), next: r.U64(), round: r.U64(), until: moment(r.U64())}
 	for i := range s.keys {
 		k := r.Array16()
 		s.keys[i] = qsc.NewSecret(k[:])
@@ -131,6 +133,9 @@ func Found(dirs [2]durable.FS, random io.Reader) error {
 			return err
 		}
 		s.epoch, s.next, s.round = max(s.epoch, old.epoch), max(s.next, old.next), max(s.round, old.round)
+		if old.until.After(s.until) {
+			s.until = old.until
+		}
 		old.zeroise()
 	}
 	raw := make([]byte, 2*uhash.Size+Founding*pairSize)
