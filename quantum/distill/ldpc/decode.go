@@ -108,11 +108,7 @@ func (d *Decoder) gather(r row, messages []float32) bool {
 		in := d.in[i*z : i*z+z]
 		copy(in, block[e.shift:])
 		copy(in[z-e.shift:], block[:e.shift])
-		in, m := in[:len(bad)], messages[i*z:][:len(bad)]
-		for j, l := range in {
-			bad[j] ^= math.Float32bits(l)
-			in[j] = tanhHalf(l - m[j])
-		}
+		takeOff(in[:r.checks], messages[i*z:], bad)
 	}
 	var any uint32
 	for _, b := range bad {
@@ -124,38 +120,22 @@ func (d *Decoder) gather(r row, messages []float32) bool {
 // update makes the row's new messages by products from both ends, and adds their
 // change to the blocks.
 func (d *Decoder) update(r row, messages []float32) {
-	z, last := d.c.z, len(r.edges)-1
-	count := r.checks
+	z, last, count := d.c.z, len(r.edges)-1, r.checks
 	copy(d.fwd[:count], d.sign)
 	for i := range last {
-		p, t, q := d.fwd[i*z:][:count], d.in[i*z:][:count], d.fwd[(i+1)*z:][:count]
-		for j := range p {
-			q[j] = p[j] * t[j]
-		}
+		multiply(d.fwd[(i+1)*z:][:count], d.fwd[i*z:], d.in[i*z:])
 	}
 	acc := d.acc[:count]
 	for j := range acc {
 		acc[j] = 1
 	}
 	for i := last; i >= 0; i-- {
-		p, t, m := d.fwd[i*z:][:count], d.in[i*z:][:count], messages[i*z:][:count]
-		e := r.edges[i]
+		change, e := d.in[i*z:][:count], r.edges[i]
+		giveBack(change, d.fwd[i*z:], acc, messages[i*z:])
 		block := d.soft[e.col*z : e.col*z+z]
 		head := min(z-e.shift, count)
-		backward(block[e.shift:][:head], p[:head], t[:head], acc[:head], m[:head])
-		backward(block[:count-head], p[head:], t[head:], acc[head:], m[head:])
-	}
-}
-
-// backward makes new messages of an edge from the products before (p) and behind
-// (acc) it, and takes its own value t into acc.
-func backward(soft, p, t, acc, m []float32) {
-	p, t, acc, m = p[:len(soft)], t[:len(soft)], acc[:len(soft)], m[:len(soft)]
-	for j := range soft {
-		v := twoAtanh(p[j] * acc[j])
-		acc[j] *= t[j]
-		soft[j] += v - m[j]
-		m[j] = v
+		addTo(block[e.shift:][:head], change)
+		addTo(block[:count-head], change[head:])
 	}
 }
 
