@@ -2,6 +2,7 @@ package bb84
 
 import (
 	"math"
+	"math/bits"
 	"math/rand/v2"
 
 	"github.com/quantum-secure-cloud/qsc/quantum"
@@ -61,8 +62,8 @@ type conditions struct {
 
 // table are the thresholds for one candidate, in 32 bits.
 type table struct {
-	mean                 float64 // pulses from candidate to candidate, of the exponential law whose whole part is the gap
-	accept               [3]uint64
+	mean                 float64   // pulses from candidate to candidate, of the exponential law whose whole part is the gap
+	accept               [4]uint64 // the last is none's
 	double, wrong, mixed [3]uint64
 	honest               float64 // double clicks for each pulse without an eavesdropper
 }
@@ -120,36 +121,52 @@ func (r *receiver) eavesdrop(a quantum.Attack) {
 
 // run detects up to a pulse, or until c is full.
 func (r *receiver) run(to uint64, c *clicks) {
-	for r.pos < to && len(c.pulse) < maxClicks {
+	for r.pos < to && len(c.pulse) <= maxClicks-batchSize {
 		if r.pos >= r.until {
 			r.tune()
 		}
-		end := min(to, r.until)
-		if math.IsInf(r.table.mean, 1) {
-			r.pos = end
-			continue
-		}
-		gap := r.rng.ExpFloat64() * r.table.mean
-		if gap >= float64(end-r.pos) {
-			r.pos = end // the gap has no memory: begin afresh there
-			continue
-		}
-		r.pos += uint64(gap) + 1
-		r.candidate(r.pos-1, c)
+		r.batch(min(to, r.until), c)
 	}
 	r.settle()
 	c.to = r.pos
 }
 
-// candidate decides whether a pulse clicks, in which basis and with which bit.
-func (r *receiver) candidate(pulse uint64, c *clicks) {
-	w := r.src.word(pulse)
-	k := r.src.intensity(w)
-	u := r.raw.Uint64()
-	if u&(1<<32-1) >= r.table.accept[k] {
-		return
+// batchSize is how many candidates are drawn before any is judged, so that the
+// processor need not guess which of them click.
+const batchSize = 64
+
+// batch goes on to the pulse end, or by 64 candidates. At end the gap begins
+// afresh: it has no memory.
+func (r *receiver) batch(end uint64, c *clicks) {
+	var pulse [batchSize]uint64
+	n, pos := 0, r.pos
+	for n < batchSize && pos < end {
+		gap := r.rng.ExpFloat64() * r.table.mean
+		if gap >= float64(end-pos) {
+			pos = end
+			break
+		}
+		pulse[n] = pos + uint64(gap)
+		pos = pulse[n] + 1
+		n++
 	}
-	v, out := r.raw.Uint64(), u>>32
+	r.pos = pos
+	var word, draw [batchSize]uint64
+	var accepted uint64
+	for i, p := range pulse[:n] {
+		word[i], draw[i] = r.src.word(p), r.raw.Uint64()
+		accepted |= below(draw[i]&low32, r.table.accept[r.src.intensity(word[i])&3]) << i
+	}
+	for ; accepted != 0; accepted &= accepted - 1 {
+		i := bits.TrailingZeros64(accepted)
+		r.click(pulse[i], word[i], draw[i]>>32, c)
+	}
+}
+
+// click draws Bob's basis and bit for a pulse that would click; out decides on
+// errors and double clicks.
+func (r *receiver) click(pulse, w, out uint64, c *clicks) {
+	k, v := r.src.intensity(w), r.raw.Uint64()
 	basis := below(v>>1&low31, r.bob)
 	bit, double := v&1, false
 	if basis == r.src.isKey(w) {

@@ -59,7 +59,7 @@ func fold(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-const low31 = 1<<31 - 1
+const low31, low32 = 1<<31 - 1, 1<<32 - 1
 
 // bit, isKey and intensity read a pulse's word: bit 0, bits 1 to 31, bits 32 to 63.
 func bitOf(w uint64) uint64 { return w & 1 }
