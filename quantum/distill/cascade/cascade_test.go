@@ -352,7 +352,7 @@ func TestMemoryIsErased(t *testing.T) {
 		for _, g := range r.free {
 			words := slices.Concat(g.pad[:cap(g.pad)], g.family[0].own, g.family[1].own)
 			for i := range g.track {
-				words = append(words, g.track[i].own[:cap(g.track[i].own)]...)
+				words = append(words, g.track[i].own...)
 			}
 			if slices.ContainsFunc(words, func(w uint64) bool { return w != 0 }) || g.words != nil {
 				t.Error("bits are left in memory")

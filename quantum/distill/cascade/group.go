@@ -21,7 +21,7 @@ type group struct {
 // start begins with a group's words. The first questions are open after it.
 func (g *group) start(p *plan, words []uint64, width int, k [passes]int, bob bool) {
 	g.plan, g.words, g.bob, g.all = p, words, bob, ^uint64(0)>>(64-width)
-	if size := passes * (p.n/64 + 1) * width; len(g.states) < size {
+	if size := passes * memory(p.n, width); len(g.states) < size {
 		g.states = make([]state, size)
 		advise(g.states)
 	}

@@ -119,7 +119,7 @@ func (r *Reconciler) close(c *call) {
 		g.words = nil
 		clear(g.pad[:cap(g.pad)])
 		for i := range g.track {
-			g.track[i].erase()
+			clear(g.track[i].own)
 		}
 		for i := range g.family {
 			clear(g.family[i].own)

@@ -65,27 +65,32 @@ type track struct {
 	leaves   []search // searches that have ended, at places with an error
 }
 
+// memory is how many states layOut takes.
+func memory(n, strands int) int {
+	size := (n/64 + 1) * strands
+	return size + (size+2)/3
+}
+
 // layOut makes the track ready for strands of n bits in blocks of k. It takes
-// states from the front of s, and returns the rest.
+// memory from the front of s, and returns the rest.
 func (t *track) layOut(n, k, strands int, s []state) []state {
 	*t = track{
 		n: uint32(n), k: uint32(k), blocks: uint32(max(n/k, 1)), recip: (1<<32 + uint64(k) - 1) / uint64(k),
 		width: uint32(n/64 + 1), fresh: true,
-		own: t.own, first: t.first, odd: t.odd, open: t.open[:0], leaves: t.leaves[:0],
+		first: t.first, odd: t.odd, open: t.open[:0], leaves: t.leaves[:0],
 	}
 	t.row = (t.blocks + 63) / 64
 	t.odd = zeroed(t.odd, int(t.row)*strands)
 	t.first = zeroed(t.first, int(t.blocks)*strands)
 	size := int(t.width) * strands
-	t.state = s[:size:size]
-	return s[size:]
+	end := memory(n, strands)
+	t.state, t.own = s[:size:size], asWords(s[size:end])[:size]
+	return s[end:]
 }
 
 // begin turns the words as they are now into parities along an order, strand by
 // strand; nil is their own order.
 func (t *track) begin(words []uint64, order []uint16, strands uint32) {
-	size := int(t.width * strands)
-	t.own = slices.Grow(t.own[:0], size)[:size]
 	clear(t.state)
 	var m [64]uint64
 	var before [64]uint64 // all ones where the parity is odd
@@ -287,9 +292,6 @@ func (t *track) busy() uint64 {
 	}
 	return b
 }
-
-// erase clears what tells of the own bits.
-func (t *track) erase() { clear(t.own) }
 
 // zeroed returns n zero values, in s where it is large enough.
 func zeroed[T any](s []T, n int) []T {

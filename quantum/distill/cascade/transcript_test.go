@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
 )
@@ -68,7 +69,7 @@ func story(seen [2][]string, r result) string {
 	}
 	for role, err := range r.errs {
 		if err != nil {
-			fmt.Fprintf(&s, "%s: %v\n", [2]string{"alice", "bob"}[role], err)
+			fmt.Fprintf(&s, "%s: %v\n", [2]string{"alice", "bob"}[role], qsc.KindOf(err))
 		}
 	}
 	if r.errs[0] == nil && r.errs[1] == nil {
