@@ -25,6 +25,9 @@ func (d Device) Transfer(ch quantum.Channel) (Transfer, error) {
 	if err := d.check("repeater.Transfer"); err != nil {
 		return Transfer{}, err
 	}
+	if !(ch.Loss >= 0 && ch.Loss < 1e5 && ch.Distance >= 0 && ch.Distance < 1e5) {
+		return Transfer{}, qsc.E("repeater.Transfer", qsc.Invalid, "", "a channel of %g dB and %g km: give a loss and a distance of 0 to 100000", ch.Loss, ch.Distance)
+	}
 	l := d.over(ch)
 	c, clock := d.model(l, 0), float64(d.clock(l))
 	if !(c.perPeriod()*clock > slowest) {

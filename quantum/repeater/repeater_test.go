@@ -150,6 +150,11 @@ func TestEveryFaultIsNamed(t *testing.T) {
 	if p, err := good.Predict(quantum.Channel{Distance: 5000}); err != nil || p.Rate != 0 {
 		t.Errorf("beyond reach: %+v, %v", p, err)
 	}
+	for _, ch := range []quantum.Channel{{Loss: -1}, {Distance: math.NaN()}, {Loss: math.Inf(1)}} {
+		if _, err := good.Predict(ch); !qsc.IsKind(err, qsc.Invalid) {
+			t.Errorf("%+v: %v", ch, err)
+		}
+	}
 	if _, err := good.Protocol(distill.Setup{Channel: quantum.Channel{Distance: 9000}}); !qsc.IsKind(err, qsc.Invalid) {
 		t.Errorf("a protocol over which nothing comes: %v", err)
 	}

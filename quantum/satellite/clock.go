@@ -38,15 +38,23 @@ func clockOf(base time.Time, scale float64, n int64) clock {
 // horizon is how far the event level looks for a pass that yields key.
 const horizon = 400 * 24 * time.Hour
 
+// high is how high the first pass is to be, in degrees, where any is: a good pass to
+// begin with.
+const high = 40
+
 // base finds satellite time at World.Start: that time itself, or so that the first
-// pass of use begins first_pass_s later. Error: Invalid when there is none in a
-// year.
+// high pass of use begins first_pass_s later. Error: Invalid when there is none of
+// use in a year.
 func (d Device) base(start time.Time, sky *forecast) (time.Time, error) {
 	start = start.UTC().Truncate(time.Second)
 	if d.FirstPass == 0 {
 		return start, nil
 	}
-	p, ok := d.next(start.Truncate(24*time.Hour), sky)
+	day := start.Truncate(24 * time.Hour)
+	p, ok := d.next(day, sky, high)
+	if !ok {
+		p, ok = d.next(day, sky, 0)
+	}
 	if !ok {
 		return start, qsc.E("satellite.Protocol", qsc.Invalid, "", "no pass over latitude %g, longitude %g yields key within %d days: look at qsc plan's calendar, and at inclination, sky and optics", d.Lat, d.Lon, int(horizon/(24*time.Hour)))
 	}
@@ -54,12 +62,13 @@ func (d Device) base(start time.Time, sky *forecast) (time.Time, error) {
 	return p.Rise.Add(-lead).Truncate(time.Second), nil
 }
 
-// next returns the first pass of use: it has not half gone by at a time, yields key
-// under a clear sky, and the sky is clear.
-func (d Device) next(after time.Time, sky *forecast) (use Pass, ok bool) {
+// next returns the first pass of use above an elevation in degrees: no more than a
+// tenth of it has gone by at a time, it is worth it under a clear sky, and the sky is
+// clear.
+func (d Device) next(after time.Time, sky *forecast, elevation float64) (use Pass, ok bool) {
 	d.eachPass(d.Station(), after.Add(-time.Hour), after.Add(horizon), func(p Pass) bool {
 		late := p.Set.Sub(p.Rise) / 10
-		if p.Bits <= 0 || p.Rise.Add(late).Before(after) || !sky.clear(p.Culmination) {
+		if !p.worthIt() || p.MaxElevation < elevation || p.Rise.Add(late).Before(after) || !sky.clear(p.Culmination) {
 			return true
 		}
 		use, ok = p, true
@@ -67,6 +76,10 @@ func (d Device) next(after time.Time, sky *forecast) (use Pass, ok bool) {
 	})
 	return use, ok
 }
+
+// worthIt reports whether a twentieth of the sifted bits is secret: of a pass with
+// less, chance decides whether it yields key at all.
+func (p Pass) worthIt() bool { return p.Bits > 0 && p.Bits*20 >= p.Sifted }
 
 // forecast is the weather of one station, drawn in pieces as it is asked for.
 type forecast struct {

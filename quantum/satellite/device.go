@@ -28,7 +28,7 @@ type Device struct {
 	// Timescale is the simulated seconds in a second of the event level: everything
 	// from the revolution to the detectors' dead time runs so much faster, and a
 	// pass yields what it would have. FirstPass, where not 0, shifts the calendar so
-	// that the first pass that yields key begins so many (real) seconds after
+	// that the first high pass that yields key begins so many (real) seconds after
 	// World.Start; else the calendar is that of World.Start.
 	Timescale float64 `json:"timescale"` // 1 to 3600
 	FirstPass float64 `json:"first_pass_s"`

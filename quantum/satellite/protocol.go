@@ -119,7 +119,7 @@ func (p *protocol) window(c clock) func(time.Duration) (time.Duration, time.Dura
 	return func(after time.Duration) (time.Duration, time.Duration, bool) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		use, ok := p.d.next(c.at(after), p.sky)
+		use, ok := p.d.next(c.at(after), p.sky, 0)
 		return max(c.real(use.Rise), after), c.real(use.Set), ok
 	}
 }
@@ -147,7 +147,7 @@ func (p *protocol) await(n int64, at time.Time) Pass {
 	begin := p.setup.World.Start.Add(time.Duration(n) * era)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if use, ok := p.d.next(c.at(max(at.Sub(begin), 0)), p.sky); ok {
+	if use, ok := p.d.next(c.at(max(at.Sub(begin), 0)), p.sky, 0); ok {
 		p.pass, p.from, p.to = use, begin.Add(c.real(use.Rise)), begin.Add(c.real(use.Set))
 	}
 	return p.pass
