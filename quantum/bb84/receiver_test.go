@@ -181,6 +181,26 @@ func TestDoubleClicks(t *testing.T) {
 	}
 }
 
+// In one block of every live preset enough double clicks are expected to miss them
+// when the detectors are blinded, and their lack is seen; honest light is not.
+func TestBlindingIsSeenInOneBlock(t *testing.T) {
+	for _, p := range live() {
+		d := p.Device.(Device).full()
+		for _, s := range []float64{0, 0.85, 1} {
+			e := &end{device: d, loss: channels[p.Name]}
+			r, c := newReceiver(world(7), d, 0, e.conditions), new(clicks)
+			r.attack = quantum.Attack{Kind: quantum.Blinding, Strength: s}
+			for n := int64(0); n < 600_000; n += int64(len(c.pulse)) {
+				c.reset(r.pos)
+				r.run(maxCount, c)
+			}
+			if r.expected < 100 || e.blinded(r) != (s > 0) {
+				t.Errorf("%s blinded for %v of the time: %d double clicks, %.0f expected", p.Name, s, r.doubles, r.expected)
+			}
+		}
+	}
+}
+
 // What the transmitter sends has the probabilities that it should, bit by bit
 // unrelated to its neighbours.
 func TestSourceIsWithoutPattern(t *testing.T) {
