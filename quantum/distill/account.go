@@ -21,7 +21,8 @@ type account struct {
 	spent   []pace
 	last    time.Time // the last round's end
 	aborts  map[qsc.Kind]uint64
-	output  int64 // bytes of blocks in the last round
+	faults  uint64 // all of them
+	output  int64  // bytes of blocks in the last round
 }
 
 // pace is what one round gave and how long it took.
@@ -35,8 +36,9 @@ func (a *account) begin(cfg Config) {
 	a.status = quantum.Status{Kind: cfg.Kind, Device: cfg.Device, Rate: cfg.Predicted, Class: cfg.Class}
 }
 
-// good notes a finished round that began at a time.
-func (a *account) good(r quantum.Record, began, now time.Time, block int64) {
+// good notes a finished round. What has gone wrong since the round began, when
+// there were so many faults, stays an alarm.
+func (a *account) good(r quantum.Record, began, now time.Time, block int64, faults uint64) {
 	a.records = append(a.records, r)
 	a.records = slices.Delete(a.records, 0, max(0, len(a.records)-keptRecords))
 	if a.last.After(began) {
@@ -47,7 +49,10 @@ func (a *account) good(r quantum.Record, began, now time.Time, block int64) {
 	a.spent = slices.Delete(a.spent, 0, max(0, len(a.spent)-measured))
 	a.output = int64(r.Blocks) * block
 	st := &a.status
-	st.Rate, st.QBER, st.F, st.Bound, st.Alarm = a.rate(), r.QBER, r.Efficiency, r.Bound, ""
+	st.Rate, st.QBER, st.F, st.Bound = a.rate(), r.QBER, r.Efficiency, r.Bound
+	if faults == a.faults {
+		st.Alarm = ""
+	}
 }
 
 func (a *account) rate() qsc.BitRate {
@@ -65,6 +70,7 @@ func (a *account) rate() qsc.BitRate {
 // bad notes why there is no key.
 func (a *account) bad(err error) {
 	a.aborts[qsc.KindOf(err)]++
+	a.faults++
 	a.status.Alarm = err.Error()
 }
 

@@ -115,7 +115,7 @@ func (l *Link) publish(r quantum.Record, p *plan, blocks []quantum.KeyBlock) {
 		return
 	}
 	l.waiting = append(l.waiting, blocks...)
-	l.account.good(r, p.began, l.cfg.Now(), l.cfg.Block)
+	l.account.good(r, p.began, l.cfg.Now(), l.cfg.Block, p.faults)
 	nudge(l.wake)
 	l.log.Debug("a round is done", "round", r.Round, "sifted", r.Sifted, "qber", r.QBER, "f", r.Efficiency, "length", r.Length, "blocks", r.Blocks)
 }

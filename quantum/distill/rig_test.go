@@ -1,6 +1,7 @@
 package distill_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"log/slog"
@@ -74,15 +75,14 @@ func (r *rig) config(end int) distill.Config {
 	r.streams[end] = s
 	cfg.Protocol = r.protect(end, s)
 	if end == alice {
-		at := r.address
-		if at == "" {
-			at = "127.0.0.1:0"
-		}
+		at := cmp.Or(r.address, "127.0.0.1:0")
 		l, err := net.Listen("tcp", at)
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		r.address = l.Addr().String()
+		if r.address == "" {
+			r.address = l.Addr().String() // Bob reads it from now on
+		}
 		cfg.Listen = listener{l, func(c net.Conn) net.Conn { return r.wrap(alice, c) }}
 	} else {
 		cfg.Dial = func(ctx context.Context) (net.Conn, error) {
