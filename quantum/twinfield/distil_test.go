@@ -12,7 +12,7 @@ import (
 // From announced windows to the length of the key, with a real reconciliation between.
 func TestKeyAfterCascade(t *testing.T) {
 	d := preset(t, "sns-live")
-	d.Block = 300_000
+	d.Block = 200_000
 	e := ends(t, d, 20, 7)
 	var out [2]distill.Corrected
 	var l [2]distill.Length

@@ -126,8 +126,8 @@ func TestOptimiseFindsTheBestOnAGrid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for s := 0.05; s < 0.6; s += 0.01 {
-		for mu := 0.05; mu < 1.2; mu += 0.02 {
+	for s := 0.05; s < 0.6; s += 0.03 {
+		for mu := 0.05; mu < 1.2; mu += 0.05 {
 			d.PSend, d.Mu = s, mu
 			if p, _ := d.Predict(ch); p.PerUse > top.PerUse*(1+1e-6) {
 				t.Fatalf("s %g, mu %g gives %g, the best found %g", s, mu, p.PerUse, top.PerUse)

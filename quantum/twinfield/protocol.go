@@ -115,7 +115,7 @@ func (d Device) guess(c Counts) float64 {
 	both := max(c.Zeros-right, 1)
 	bad := none * both
 	q := bad / (right*right + bad + 1)
-	return min(max(math.Round(q*1e5)/1e5, 5e-4), 0.5)
+	return min(max(math.Round(q*1e5)/1e5, 1e-4), 0.5)
 }
 
 // Length implements distill.Protocol. Error: Scarce when nothing was kept.

@@ -121,7 +121,7 @@ func TestStationFollowsTheGains(t *testing.T) {
 
 func TestBothEndsSiftAndPair(t *testing.T) {
 	d, ch := preset(t, "sns-live"), quantum.Channel{Loss: 20}
-	d.Block = 300_000
+	d.Block = 200_000
 	e := ends(t, d, ch.Loss, 2)
 	s, errs := distilltest.Sift(t.Context(), e, distilltest.At(time.Second))
 	if errs[0] != nil || errs[1] != nil {
@@ -149,7 +149,7 @@ func TestBothEndsSiftAndPair(t *testing.T) {
 		}
 	}
 	want, _ := d.bits(d.estimate(d.expect(d.arm(ch), c.Windows)), 0, 2640, 1e-10)
-	if l[0].Bits != l[1].Bits || l[0].Bits <= 0 || !near(float64(l[0].Bits), want, 0.25) || l[0].Phi <= 0 || l[0].Bound != Jiang2021 {
+	if l[0].Bits != l[1].Bits || l[0].Bits <= 0 || !near(float64(l[0].Bits), want, 0.35) || l[0].Phi <= 0 || l[0].Bound != Jiang2021 {
 		t.Errorf("lengths %d and %d, from expected counts %.0f", l[0].Bits, l[1].Bits, want)
 	}
 	few, err := e[0].Length(s[0], distill.Outcome{Sifted: int64(s[0].Bits.N), Kept: int64(s[0].Bits.N) * 9 / 10, Leak: 2000, EpsCor: 1e-10})
