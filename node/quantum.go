@@ -13,6 +13,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill/cascade"
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/ldpc"
 	"github.com/quantum-secure-cloud/qsc/quantum/preset"
 )
 
@@ -69,16 +70,26 @@ func presetOf(net *Network, name string, depth int) (quantum.Preset, error) {
 	return preset.Change(base, own.ID, own.Params)
 }
 
-// atStation tells a satellite's device where its ground station is: at the end
-// whose site has a location.
+// atStation tells a satellite's device where its ground station is.
 func atStation(net *Network, l Link, p quantum.Preset) (quantum.Preset, error) {
+	n, _ := net.Node(StationOf(net, l))
+	s, ok := net.Site(n.Site)
+	if !ok || !s.Location.Known {
+		return p, qsc.E("node.DeviceOf", qsc.Invalid, string(l.ID), "neither end of the satellite link has a location: give the ground station's site one")
+	}
+	return preset.Change(p, p.Name, map[string]any{"lat_deg": s.Location.Lat, "lon_deg": s.Location.Lon})
+}
+
+// StationOf returns that end of a satellite link which stands on the ground: the
+// end whose site has a location, the second if both have.
+func StationOf(net *Network, l Link) qsc.NodeID {
 	for _, end := range []qsc.NodeID{l.Ends[1], l.Ends[0]} {
 		n, _ := net.Node(end)
 		if s, ok := net.Site(n.Site); ok && s.Location.Known {
-			return preset.Change(p, p.Name, map[string]any{"lat_deg": s.Location.Lat, "lon_deg": s.Location.Lon})
+			return end
 		}
 	}
-	return p, qsc.E("node.DeviceOf", qsc.Invalid, string(l.ID), "neither end of the satellite link has a location: give the ground station's site one")
+	return l.Ends[1]
 }
 
 // Attack implements admin.Links.
@@ -177,6 +188,8 @@ func reconcilerOf(kind string) distill.Reconciler {
 	switch kind {
 	case topology.KindCV:
 		return nil
+	case topology.KindSatellite:
+		return ldpc.New(ldpc.Config{})
 	}
 	return cascade.New(cascade.Config{})
 }

@@ -18,12 +18,14 @@ import (
 	"github.com/quantum-secure-cloud/qsc/quantum/bb84"
 	"github.com/quantum-secure-cloud/qsc/quantum/bbm92"
 	"github.com/quantum-secure-cloud/qsc/quantum/cvqkd"
+	"github.com/quantum-secure-cloud/qsc/quantum/mdi"
 	"github.com/quantum-secure-cloud/qsc/quantum/repeater"
+	"github.com/quantum-secure-cloud/qsc/quantum/satellite"
 	"github.com/quantum-secure-cloud/qsc/quantum/twinfield"
 )
 
 // sources are the kinds' own lists.
-var sources = []func() []quantum.Preset{bb84.Presets, bbm92.Presets, cvqkd.Presets, repeater.Presets, twinfield.Presets}
+var sources = []func() []quantum.Preset{bb84.Presets, bbm92.Presets, cvqkd.Presets, mdi.Presets, repeater.Presets, satellite.Presets, twinfield.Presets}
 
 // All returns every preset, ordered by kind and name.
 var All = sync.OnceValue(func() []quantum.Preset {

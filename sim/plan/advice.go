@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/quantum-secure-cloud/qsc/control/topology"
 	"github.com/quantum-secure-cloud/qsc/sim/plan/flow"
@@ -29,25 +32,36 @@ func (m *maker) advise() error {
 	if !(m.result.Lower > 0) || math.IsInf(m.result.Lower, 1) {
 		return nil
 	}
+	type idea struct {
+		what  string
+		edges []flow.Edge
+	}
+	var ideas []idea
 	for _, e := range m.dearestLinks() {
 		edges := slices.Clone(m.edges)
 		edges[e].Capacity *= 2
 		l := m.plan.Links[e]
-		m.try(fmt.Sprintf("a second %s link beside %s (%.4g km, %v)", l.Kind, l.ID, l.Distance, l.Rate), edges)
+		ideas = append(ideas, idea{fmt.Sprintf("a second %s link beside %s (%.4g km, %v)", l.Kind, l.ID, l.Distance, l.Rate), edges})
 	}
 	for _, n := range m.newLinks() {
-		m.try(n.what, append(slices.Clone(m.edges), n.edge))
+		ideas = append(ideas, idea{n.what, append(slices.Clone(m.edges), n.edge)})
 	}
-	all := m.plan.Advice
+	all := make([]Advice, len(ideas))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, x := range ideas {
+		g.Go(func() error { all[i] = m.try(x.what, x.edges); return nil })
+	}
+	_ = g.Wait()
 	slices.SortStableFunc(all, func(a, b Advice) int { return -cmp.Compare(a.Gain, b.Gain) })
 	all = slices.DeleteFunc(all, func(a Advice) bool { return a.Gain < 1.02 })
 	m.plan.Advice = all[:min(told, len(all))]
 	return nil
 }
 
-func (m *maker) try(what string, edges []flow.Edge) {
-	r := flow.Solve(len(m.Network.Nodes), edges, m.demands, flow.Config{Gap: 0.08, Phases: 100})
-	m.plan.Advice = append(m.plan.Advice, Advice{what, finite(r.Lower), finite(r.Lower) / m.result.Lower})
+func (m *maker) try(what string, edges []flow.Edge) Advice {
+	r := flow.Solve(len(m.Network.Nodes), edges, m.demands, flow.Config{Gap: 0.08, Phases: m.part(100, 20)})
+	return Advice{what, finite(r.Lower), finite(r.Lower) / m.result.Lower}
 }
 
 func (m *maker) dearestLinks() []int {
@@ -56,7 +70,7 @@ func (m *maker) dearestLinks() []int {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return -cmp.Compare(m.result.Price[a], m.result.Price[b]) })
-	return order[:min(tried, len(order))]
+	return order[:min(m.part(tried, 1), len(order))]
 }
 
 // newLink is one that is not there yet.
@@ -95,7 +109,7 @@ func (m *maker) newLinks() (out []newLink) {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b newLink) int { return -cmp.Compare(a.worth, b.worth) })
-	return out[:min(tried, len(out))]
+	return out[:min(m.part(tried, 1), len(out))]
 }
 
 // apart is the fibre between two nodes.

@@ -44,7 +44,7 @@ var ways = []way{
 	{"CV-QKD", "gg02-metro", 0},
 	{"twin field", "sns-202", 0},
 	{"BBM92", "bbm92-248", 0},
-	{"repeater", "ion-10km", 0},
+	{"repeater chain, 8 links", "chain-500km", 0},
 	{"trusted nodes, BB84 each 50 km", "rusca-snspd", 50},
 	{"trusted nodes, BB84 each 100 km", "rusca-snspd", 100},
 }
@@ -56,7 +56,7 @@ func (m *maker) curves() error {
 			return err
 		}
 		c := Curve{Name: w.name}
-		for km := 0.0; km <= curveReach; km += curveStep {
+		for km := float64(curveStep); km <= curveReach; km += curveStep {
 			rate, err := w.rate(p.Device, km)
 			if err != nil {
 				return err

@@ -56,7 +56,7 @@ func (m *maker) demand() error {
 }
 
 func (m *maker) share(d *Demand) {
-	m.result = flow.Solve(len(m.Network.Nodes), m.edges, m.demands, flow.Config{Gap: 0.05})
+	m.result = flow.Solve(len(m.Network.Nodes), m.edges, m.demands, flow.Config{Gap: m.gap(), Phases: m.part(600, 40)})
 	d.AtLeast, d.AtMost = finite(m.result.Lower), finite(m.result.Upper)
 	if d.Pairs > 0 {
 		d.PerPair = qsc.BitRate(float64(d.Wanted) / float64(d.Pairs) * d.AtLeast)
@@ -76,6 +76,14 @@ func (m *maker) share(d *Demand) {
 			}
 		}
 	}
+}
+
+// gap is how exact the flow is to be.
+func (m *maker) gap() float64 {
+	if m.effort() < 1 {
+		return 0.15
+	}
+	return 0.05
 }
 
 // finite is v, or 0 where JSON has no word for it.

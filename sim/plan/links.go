@@ -9,6 +9,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc/control/topology"
 	"github.com/quantum-secure-cloud/qsc/node"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/preset"
 	"github.com/quantum-secure-cloud/qsc/sim/plan/flow"
 )
 
@@ -99,8 +100,8 @@ func (m *maker) link(l topology.Link) (Link, error) {
 
 // predict remembers: many links of a large network are alike.
 func (m *maker) predict(l topology.Link) (quantum.Prediction, error) {
-	if l.Kind == topology.KindSatellite { // depends on the place, too
-		return node.Predict(m.Network, l)
+	if l.Kind == topology.KindSatellite {
+		return m.predictPasses(l)
 	}
 	key := reckoned{l.Preset, l.Loss, math.Round(l.Distance*10) / 10}
 	if p, ok := m.cache[key]; ok {
@@ -112,6 +113,19 @@ func (m *maker) predict(l topology.Link) (quantum.Prediction, error) {
 		m.cache[key] = p
 	}
 	return p, err
+}
+
+// predictPasses reckons in true time, even where the link's own runs faster to be
+// watched.
+func (m *maker) predictPasses(l topology.Link) (quantum.Prediction, error) {
+	p, err := node.DeviceOf(m.Network, l)
+	if err == nil {
+		p, err = preset.Change(p, p.Name, map[string]any{"timescale": 1})
+	}
+	if err != nil {
+		return quantum.Prediction{}, err
+	}
+	return p.Device.Predict(node.ChannelOf(l))
 }
 
 // usual is the device pair that a kind of link is reckoned with where the

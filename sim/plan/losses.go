@@ -21,21 +21,28 @@ type Loss struct {
 	node    int
 }
 
-// dearest is how many losses are solved from both sides.
-const dearest = 8
+// How many losses are looked into, those of the dearest nodes and links, and how
+// many of them are solved from both sides; fewer in networks of many hundred nodes.
+const (
+	looked  = 600
+	dearest = 8
+)
 
 func (m *maker) losses() error {
 	var all []Loss
 	for v, n := range m.Network.Nodes {
 		gone := map[int]bool{}
 		for i, e := range m.edges {
-			gone[i] = e.A == v || e.B == v
+			if e.A == v || e.B == v {
+				gone[i] = true
+			}
 		}
 		all = append(all, Loss{What: "node " + string(n.ID), edges: gone, node: v})
 	}
 	for i, l := range m.Network.Links {
 		all = append(all, Loss{What: "link " + string(l.ID), edges: map[int]bool{i: true}, node: -1})
 	}
+	all = m.dear(all)
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range all {
@@ -46,13 +53,30 @@ func (m *maker) losses() error {
 		return cmp.Or(-cmp.Compare(a.Cut, b.Cut), cmp.Compare(a.AtMost, b.AtMost))
 	}
 	slices.SortStableFunc(all, dear)
-	for i := range all[:min(dearest, len(all))] {
+	for i := range all[:min(m.part(dearest, 0), len(all))] {
 		g.Go(func() error { m.solve(&all[i]); return nil })
 	}
 	_ = g.Wait()
 	slices.SortStableFunc(all, dear)
 	m.plan.Losses = all
 	return nil
+}
+
+// dear keeps those losses that take most of what the network's limit rests on.
+func (m *maker) dear(all []Loss) []Loss {
+	weight := func(l Loss) (sum float64) {
+		for e, gone := range l.edges {
+			if gone {
+				sum += m.result.Price[e]
+			}
+		}
+		return sum
+	}
+	if most := m.part(looked, 60); len(all) > most {
+		slices.SortStableFunc(all, func(a, b Loss) int { return -cmp.Compare(weight(a), weight(b)) })
+		all = all[:most]
+	}
+	return all
 }
 
 // left is the demand that a loss leaves a way to, and the part that it cuts off.

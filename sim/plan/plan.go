@@ -20,7 +20,7 @@ import (
 // Config says what to plan. Network is needed.
 type Config struct {
 	Network   *topology.Network
-	Terminals int           // applications placed over the nodes; 0: 100 for each node
+	Terminals int           // applications placed over the nodes; 0: 100 for each node, 10,000 at most
 	PerPair   qsc.BitRate   // what each pair of terminals wants; 0: the mixture of package topology
 	Paths     int           // disjoint paths of an end-to-end secret; 0: 3
 	Seed      uint64        // of who talks to whom, and of the weather
@@ -70,6 +70,16 @@ func Make(ctx context.Context, c Config) (*Plan, error) {
 	return m.plan, nil
 }
 
+// effort is how much of what grows with the square of the nodes is done: all of it
+// up to two hundred nodes.
+func (m *maker) effort() float64 {
+	n := float64(len(m.Network.Nodes)) / 200
+	return min(1, 1/(n*n))
+}
+
+// part is so much of a number as the effort allows, at least.
+func (m *maker) part(whole, least int) int { return max(least, int(float64(whole)*m.effort())) }
+
 // Limits of a plan.
 const (
 	maxDays  = 3660
@@ -84,7 +94,7 @@ func (c *Config) fill() error {
 		return qsc.E("plan.Make", qsc.Unsupported, c.Network.Name, "a network without links has nothing to plan")
 	}
 	if c.Terminals == 0 {
-		c.Terminals = 100 * len(c.Network.Nodes)
+		c.Terminals = min(100*len(c.Network.Nodes), 10_000)
 	}
 	if c.Paths == 0 {
 		c.Paths = 3

@@ -100,7 +100,7 @@ func times(low, high float64) string {
 }
 
 func (p *Plan) foot(c draw.Canvas) {
-	words := "Rates by closed formulas, finite key where the bound has one. Map: width of a line is the rate, colour the kind of link; dashed: through the air or couriered."
+	words := "Rates by closed formulas, finite key where the bound has one. Map: width of a line is the rate, colour the kind of link; dashed: through the air or couriered. Near nodes are drawn apart."
 	c.FillText(text(9, faint), vg.Point{X: margin, Y: footHeight/2 + 5}, words)
 	if s := p.crossingsInWords(); s != "" {
 		c.FillText(text(9, faint), vg.Point{X: margin, Y: footHeight/2 - 8}, s)

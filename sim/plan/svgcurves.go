@@ -45,9 +45,6 @@ func (p *Plan) drawCurves(c draw.Canvas) error {
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = rule, rule
 	pl.Add(grid)
-	pl.Legend.Top, pl.Legend.TextStyle = true, text(9, ink)
-	pl.Legend.TextStyle.YAlign = draw.YTop
-	pl.Legend.Padding, pl.Legend.YOffs, pl.Legend.XOffs = 2, -4, -4
 	for i, curve := range p.Curves {
 		if err := addCurve(pl, curve, i); err != nil {
 			return err
@@ -57,7 +54,31 @@ func (p *Plan) drawCurves(c draw.Canvas) error {
 		return err
 	}
 	pl.Draw(c)
+	p.curveLegend(c)
 	return nil
+}
+
+// curveLegend names the curves in the corner where none passes.
+func (p *Plan) curveLegend(c draw.Canvas) {
+	const width, row = 190, 13
+	x, y := c.Max.X-width, c.Max.Y-10
+	c.SetColor(color.White)
+	c.Fill(vg.Rectangle{Min: vg.Point{X: x - 8, Y: y - vg.Length(row*len(p.Curves)) - 8}, Max: vg.Point{X: c.Max.X, Y: c.Max.Y}}.Path())
+	for i, curve := range p.Curves {
+		c.StrokeLine2(curveStyle(i), x, y, x+22, y)
+		c.FillText(text(9, ink), vg.Point{X: x + 28, Y: y}, curve.Name)
+		y -= row
+	}
+	c.DrawGlyph(draw.GlyphStyle{Color: ink, Radius: 3.2, Shape: draw.CircleGlyph{}}, vg.Point{X: x + 11, Y: y})
+	c.FillText(text(9, ink), vg.Point{X: x + 28, Y: y}, "links of this network")
+}
+
+func curveStyle(i int) draw.LineStyle {
+	s := draw.LineStyle{Color: curveColours[i%len(curveColours)], Width: 1.8}
+	if i < len(ways) && ways[i].span > 0 {
+		s.Dashes = []vg.Length{5, 3}
+	}
+	return s
 }
 
 func addCurve(pl *plot.Plot, c Curve, i int) error {
@@ -74,12 +95,8 @@ func addCurve(pl *plot.Plot, c Curve, i int) error {
 	if err != nil {
 		return err
 	}
-	line.Color, line.Width = curveColours[i%len(curveColours)], 1.8
-	if ways[i].span > 0 {
-		line.Dashes = []vg.Length{5, 3}
-	}
+	line.LineStyle = curveStyle(i)
 	pl.Add(line)
-	pl.Legend.Add(c.Name, line)
 	return nil
 }
 
@@ -104,16 +121,7 @@ func (p *Plan) addLinks(pl *plot.Plot) error {
 		return draw.GlyphStyle{Color: colours[i], Radius: 3.4, Shape: draw.CircleGlyph{}}
 	}
 	pl.Add(points)
-	pl.Legend.Add("links of this network", dot{})
 	return nil
-}
-
-// dot is the legend's sign for a link.
-type dot struct{}
-
-// Thumbnail implements plot.Thumbnailer.
-func (dot) Thumbnail(c *draw.Canvas) {
-	c.DrawGlyph(draw.GlyphStyle{Color: ink, Radius: 3.2, Shape: draw.CircleGlyph{}}, c.Center())
 }
 
 // hundreds marks every hundred km.

@@ -201,7 +201,12 @@ func round6(v float64) float64 { return math.Round(v*1e6) / 1e6 }
 func (a *atlas) Plot(c draw.Canvas, pl *plot.Plot) {
 	tx, ty := pl.Transforms(&c)
 	a.grid(c, pl, tx, ty)
-	point := func(id qsc.NodeID) vg.Point { at := a.at[id]; return vg.Point{X: tx(at.x), Y: ty(at.y)} }
+	on := map[qsc.NodeID]vg.Point{}
+	for id, at := range a.at {
+		on[id] = vg.Point{X: tx(at.x), Y: ty(at.y)}
+	}
+	a.apart(on, c)
+	point := func(id qsc.NodeID) vg.Point { return on[id] }
 	links := slices.Clone(a.p.Links)
 	slices.SortStableFunc(links, func(x, y Link) int { return cmp.Compare(x.Rate, y.Rate) })
 	for _, n := range a.p.net.Nodes {
@@ -219,6 +224,44 @@ func (a *atlas) Plot(c draw.Canvas, pl *plot.Plot) {
 	for _, l := range links[:min(len(links), labelled)] {
 		a.label(c, point(l.Ends[0]), point(l.Ends[1]), l)
 	}
+}
+
+// Nodes of a small network are drawn at least so far apart, in points, so that the
+// links between near ones can be seen.
+const (
+	leastApart = 64
+	pushes     = 60
+)
+
+// apart pushes near nodes away from each other.
+func (a *atlas) apart(on map[qsc.NodeID]vg.Point, c draw.Canvas) {
+	nodes := a.p.net.Nodes
+	if len(nodes) > named {
+		return
+	}
+	for range pushes {
+		for i, x := range nodes {
+			for _, y := range nodes[i+1:] {
+				p, q := on[x.ID], on[y.ID]
+				d := math.Hypot(float64(q.X-p.X), float64(q.Y-p.Y))
+				if d >= leastApart {
+					continue
+				}
+				way := vg.Point{X: 1}
+				if d > 0 {
+					way = vg.Point{X: (q.X - p.X) / vg.Length(d), Y: (q.Y - p.Y) / vg.Length(d)}
+				}
+				step := vg.Length(leastApart-d) / 2
+				on[x.ID], on[y.ID] = inside(p.Sub(way.Scale(step)), c), inside(q.Add(way.Scale(step)), c)
+			}
+		}
+	}
+}
+
+// inside keeps a node off the map's edge.
+func inside(p vg.Point, c draw.Canvas) vg.Point {
+	const edge = 24
+	return vg.Point{X: min(max(p.X, c.Min.X+edge), c.Max.X-edge), Y: min(max(p.Y, c.Min.Y+edge), c.Max.Y-edge)}
 }
 
 func (a *atlas) grid(c draw.Canvas, pl *plot.Plot, tx, ty func(float64) vg.Length) {

@@ -8,6 +8,7 @@
 package flow
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -123,39 +124,47 @@ func newSolver(nodes int, edges []Edge, demands []Demand) *solver {
 // groupBySource joins equal pairs and gives each to that end which has more of
 // them, so that few trees serve all.
 func groupBySource(nodes int, demands []Demand) []group {
-	amounts := map[[2]int]float64{}
-	for _, d := range demands {
-		if d.From != d.To && d.Amount > 0 {
-			amounts[[2]int{min(d.From, d.To), max(d.From, d.To)}] += d.Amount
-		}
-	}
+	pairs := joined(demands)
 	partners := make([]int, nodes)
-	pairs := make([][2]int, 0, len(amounts))
-	for p := range amounts {
-		pairs = append(pairs, p)
-		partners[p[0]]++
-		partners[p[1]]++
-	}
-	slices.SortFunc(pairs, func(a, b [2]int) int { return slices.Compare(a[:], b[:]) })
-	at := make([]*group, nodes)
 	for _, p := range pairs {
-		from, to := p[0], p[1]
+		partners[p.From]++
+		partners[p.To]++
+	}
+	at := make([]group, nodes)
+	for _, p := range pairs {
+		from, to := p.From, p.To
 		if partners[to] > partners[from] {
 			from, to = to, from
 		}
-		if at[from] == nil {
-			at[from] = &group{source: from}
-		}
+		at[from].source = from
 		at[from].to = append(at[from].to, to)
-		at[from].amounts = append(at[from].amounts, amounts[p])
+		at[from].amounts = append(at[from].amounts, p.Amount)
 	}
-	var out []group
-	for _, g := range at {
-		if g != nil {
-			out = append(out, *g)
+	return slices.DeleteFunc(at, func(g group) bool { return len(g.to) == 0 })
+}
+
+// joined returns the demands in order, one for each pair, From below To.
+func joined(demands []Demand) []Demand {
+	out := make([]Demand, 0, len(demands))
+	for _, d := range demands {
+		if d.From != d.To && d.Amount > 0 {
+			out = append(out, Demand{min(d.From, d.To), max(d.From, d.To), d.Amount})
 		}
 	}
-	return out
+	byPair := func(a, b Demand) int { return cmp.Or(a.From-b.From, a.To-b.To) }
+	if !slices.IsSortedFunc(out, byPair) {
+		slices.SortStableFunc(out, byPair)
+	}
+	n := 0
+	for i, d := range out {
+		if i > 0 && byPair(out[n-1], d) == 0 {
+			out[n-1].Amount += d.Amount
+			continue
+		}
+		out[n] = d
+		n++
+	}
+	return out[:n]
 }
 
 // scale multiplies the demands so that one phase fills the fullest edge about
