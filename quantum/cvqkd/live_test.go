@@ -38,8 +38,8 @@ func TestPace(t *testing.T) {
 	})
 }
 
-// QSC_LONG: the live presets make whole blocks faster than their clocks, and the
-// key is near the prediction at both ends of the losses they are for.
+// QSC_LONG: whole blocks of the live presets yield what is predicted, within the
+// scatter of the estimate and the price of choosing codes by it.
 func TestLivePresets(t *testing.T) {
 	if os.Getenv("QSC_LONG") == "" {
 		t.Skip("set QSC_LONG=1 for whole blocks of the live presets")

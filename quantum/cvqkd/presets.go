@@ -11,10 +11,10 @@ func Presets() []quantum.Preset {
 	const eps = 1e-10
 	finite := Device{Trusted: true, EpsPE: eps, EpsBar: eps, EpsPA: eps, EpsCor: eps}
 	live := finite
-	live.Clock, live.VA, live.Xi, live.Eta, live.Vel = 1.5e5, 1.1, 0.005, 0.7, 0.02
-	live.Beta, live.Block, live.Estimate, live.Frame = 0.84, 1.5e6, 0.5, 1<<16
+	live.Clock, live.VA, live.Xi, live.Eta, live.Vel = 4e5, 1.1, 0.005, 0.7, 0.02
+	live.Beta, live.Block, live.Estimate, live.Frame = 0.84, 4e6, 0.5, 1<<16
 	both := live
-	both.Clock, both.Heterodyne, both.VA, both.Block = 7.5e4, true, 2.2, 1e6
+	both.Clock, both.Heterodyne, both.VA, both.Block = 2e5, true, 2.2, 2e6
 	km25 := finite
 	km25.Clock, km25.VA, km25.Xi, km25.Eta, km25.Vel = 50e6, 6, 0.01, 0.6, 0.1
 	km25.Beta, km25.Block, km25.Estimate, km25.Frame = 0.95, 1e9, 0.1, 1<<19

@@ -33,8 +33,8 @@ func TestPublishedRates(t *testing.T) {
 		{"cv-25km", 5, 2.5e6, 10e6},                // 5 Mbit/s within a factor of 2
 		{"cv-100km", 15.4, 1e3, 1e6},               // positive at finite size
 		{"cv-203km", 32.45, 6.214, 4.1e3},          // above the published finite key, below the repeaterless bound
-		{"cv-metro-live", 1, 5e3, 10e3},            // ours
-		{"cv-metro-live-heterodyne", 1, 3e3, 10e3}, // ours
+		{"cv-metro-live", 1, 15e3, 35e3},           // ours
+		{"cv-metro-live-heterodyne", 1, 8e3, 35e3}, // ours
 	} {
 		d := preset(t, c.name)
 		p, err := d.Predict(quantum.Channel{Loss: c.loss})

@@ -181,9 +181,8 @@ func truth(t *testing.T, d Device, s sums) {
 	}
 }
 
-// The key of an event run is the count level's within the scatter of the
-// estimate, when the counts of a run that meets every expectation go in; and a
-// run's own counts give a positive key.
+// The key that the drawn test values allow is the count level's, within four
+// standard deviations of the estimate, for a reconciliation that reaches beta.
 func TestEventsMeetThePrediction(t *testing.T) {
 	d := short()
 	d.Block, d.Beta, d.Estimate = 1<<20, 0.78, 0.5
@@ -206,10 +205,15 @@ func TestEventsMeetThePrediction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// One standard deviation of the noise estimate moves chi by about as much as
-	// the excess noise it stands for.
-	sd := math.Sqrt(2/float64(c.sums.m)) * 5
-	if rate := float64(got.Bits) / float64(d.Block); math.Abs(rate-want.PerUse) > 5*sd || rate <= 0 {
+	// What one standard deviation of the estimate is worth.
+	chi := func(l linear) float64 {
+		low, high, _ := d.worst(l)
+		return d.at(low, high).holevo()
+	}
+	expected := d.linear(p.t, d.Xi, float64(c.sums.m))
+	sd := (1-d.Estimate)*(chi(d.shifted(expected, 1))-chi(expected)) + 0.001
+	rate := float64(got.Bits) / float64(d.Block)
+	if math.Abs(rate-want.PerUse) > 4*sd || rate <= 0 || sd > want.PerUse/10 {
 		t.Errorf("%.5f bits a symbol from events, %.5f predicted, standard deviation %.5f", rate, want.PerUse, sd)
 	}
 }
@@ -344,6 +348,29 @@ func TestStops(t *testing.T) {
 			t.Errorf("%s: %v", how, err)
 		}
 		cancel()
+	}
+}
+
+// A length that rests on nothing is refused, by kind.
+func TestLengthRefuses(t *testing.T) {
+	p := ends(t, short(), 1)[0]
+	o := distill.Outcome{Kept: 4096, Leak: 1000, Frames: 1}
+	good := sums{m: 1000, xx: 1500, xy: 1000, yy: 1500}
+	for _, c := range []struct {
+		name    string
+		private any
+		kept    int64
+		kind    qsc.Kind
+	}{
+		{"of another protocol", 7, o.Kept, qsc.Invalid},
+		{"no tests", counts{}, o.Kept, qsc.Scarce},
+		{"no signal", counts{1, sums{m: 1000, xx: 1500, xy: 1, yy: 1000}}, o.Kept, qsc.Scarce},
+		{"nothing kept", counts{1, good}, 0, qsc.Noisy},
+	} {
+		o.Kept = c.kept
+		if _, err := p.Length(&distill.Sifted{Private: c.private}, o); !qsc.IsKind(err, c.kind) {
+			t.Errorf("%s: %v", c.name, err)
+		}
 	}
 }
 
