@@ -1,4 +1,4 @@
-package etsi014
+package twins
 
 import (
 	"hash/crc32"
@@ -67,7 +67,7 @@ func decodeList(b []byte, block int64) (*list, error) {
 }
 
 func badList(format string, args ...any) error {
-	return qsc.E("etsi014.List", qsc.Corrupt, "", "a block list cannot be used: "+format, args...)
+	return qsc.E("twins.List", qsc.Corrupt, "", "a block list cannot be used: "+format, args...)
 }
 
 // keysFor is how many keys of a size make a block; the last may be cut.

@@ -1,4 +1,4 @@
-package etsi014
+package twins
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
-	"github.com/quantum-secure-cloud/qsc/internal/etsi014"
 	"github.com/quantum-secure-cloud/qsc/internal/wire"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 )
@@ -20,6 +19,7 @@ const watch = 250 * time.Millisecond
 type slave struct {
 	l       *Link
 	conn    net.Conn // nil: none
+	told    bool     // over this connection: which keys there are
 	change  uint64
 	offered []uint64        // rising
 	taken   map[uint64]bool // of those offered: used up, the master does not know yet
@@ -47,6 +47,9 @@ func (s *slave) look() (*quantum.KeyBlock, error) {
 		delete(s.taken, seq)
 		s.change = 0
 	}
+	if err := s.announce(); err != nil {
+		return nil, s.rest(err)
+	}
 	b, err := s.ask(askLists, s.change, uint32(watch/time.Millisecond), 8+8*maxLists)
 	if err != nil {
 		return nil, s.rest(err)
@@ -65,6 +68,38 @@ func (s *slave) look() (*quantum.KeyBlock, error) {
 	s.l.alarm = ""
 	s.l.mu.Unlock()
 	return nil, nil
+}
+
+// announce tells the master which keys have come to this end, where that is not
+// known from the source: all of them over a new connection, then what is new.
+func (s *slave) announce() error {
+	h, ok := s.l.cfg.Source.(Sharer)
+	for ok {
+		if err := s.connect(); err != nil {
+			return err
+		}
+		ids := h.Held(!s.told)
+		if len(ids) == 0 && s.told {
+			return nil
+		}
+		anew := uint64(0)
+		if !s.told {
+			anew = 1
+		}
+		s.told = true // a connection that breaks tells all again
+		if _, err := s.exchange(askHeld, anew, raw(ids), 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func raw(ids []qsc.KeyID) []byte {
+	b := make([]byte, 0, 16*len(ids))
+	for _, id := range ids {
+		b = append(b, id[:]...)
+	}
+	return b
 }
 
 // rest waits a moment before the next try; what is wrong stands in the alarm. An
@@ -106,28 +141,28 @@ func (s *slave) fetch(seq uint64) (*quantum.KeyBlock, error) {
 		return nil, err
 	}
 	s.taken[seq] = true
-	x.class |= qsc.Computational | s.l.cfg.Class
+	x.class |= s.l.cfg.Class
 	block := make([]byte, 0, s.l.cfg.Block)
 	for ids := range slices.Chunk(x.ids, int(x.batch)) {
-		c, err := s.twins(ids, int(x.size))
+		k, err := s.twins(ids, int(x.size))
 		if err != nil {
 			clear(block)
 			return nil, s.l.err(qsc.KindOf(err), "block %d is lost: %w", seq, err)
 		}
-		block = fill(block, c)
-		x.class |= told(c.Extension)
+		block = fill(block, k)
+		x.class |= k.Class
 	}
 	return s.l.block(x, block), nil
 }
 
-func (s *slave) twins(ids []qsc.KeyID, size int) (*etsi014.Container, error) {
-	var c *etsi014.Container
-	err := s.l.insist(func() (err error) { c, err = s.l.cfg.KME.DecKeys(s.l.ctx, s.l.cfg.Peer, ids...); return err })
-	if err == nil && c.Size != size {
-		c.Bytes.Zeroise()
-		err = s.l.err(qsc.Corrupt, "the KME gives keys of %d bytes, the master's has given %d", c.Size, size)
+func (s *slave) twins(ids []qsc.KeyID, size int) (*Keys, error) {
+	var k *Keys
+	err := s.l.insist(func() (err error) { k, err = s.l.cfg.Source.Twins(s.l.ctx, ids); return err })
+	if err == nil && (k.Size != size || k.Bytes.Len() != len(ids)*size) {
+		k.Bytes.Zeroise()
+		err = s.l.err(qsc.Corrupt, "the source gives keys of %d bytes, the master's has given %d", k.Size, size)
 	}
-	return c, err
+	return k, err
 }
 
 // ask puts one question over the connection, which it opens when there is none.
@@ -135,14 +170,19 @@ func (s *slave) ask(op uint8, n uint64, wait uint32, limit int) ([]byte, error) 
 	if err := s.connect(); err != nil {
 		return nil, err
 	}
+	var tail wire.Writer
+	if op == askLists {
+		tail.U32(wait)
+	}
+	return s.exchange(op, n, tail.B, limit)
+}
+
+// exchange sends a question and returns the answer.
+func (s *slave) exchange(op uint8, n uint64, tail []byte, limit int) ([]byte, error) {
 	stop := context.AfterFunc(s.l.ctx, s.cut(s.conn))
 	defer stop()
 	var w wire.Writer
-	w.U8(op).U64(n)
-	if op == askLists {
-		w.U32(wait)
-	}
-	if err := sendFrame(s.conn, w.B); err != nil {
+	if err := sendFrame(s.conn, w.U8(op).U64(n).Raw(tail).B); err != nil {
 		return nil, err
 	}
 	_ = s.conn.SetReadDeadline(time.Now().Add(patience))
@@ -172,7 +212,7 @@ func (s *slave) connect() error {
 		_ = c.Close()
 		return err
 	}
-	s.conn, s.change = c, 0
+	s.conn, s.change, s.told = c, 0, false
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package etsi014
+package twins
 
 import (
 	"fmt"
@@ -84,7 +84,7 @@ func decodePlace(b []byte) (p place, err error) {
 	sum := r.U32()
 	if r.Done() != nil || magic != placeMagic || version != 1 || n > maxHeld || sum != crc32.Checksum(b[:len(b)-4], castagnoli) ||
 		!rising(p.held, p.next) {
-		return place{}, qsc.E("etsi014.Open", qsc.Corrupt, placeFile, "the file is damaged: provision the link anew, in a new epoch")
+		return place{}, qsc.E("twins.Open", qsc.Corrupt, placeFile, "the file is damaged: provision the link anew, in a new epoch")
 	}
 	return p, nil
 }
@@ -112,7 +112,7 @@ func load(fs durable.FS, epoch uint32) (place, error) {
 	case err != nil:
 		return place{}, err
 	case p.epoch > epoch:
-		return place{}, qsc.E("etsi014.Open", qsc.Conflict, placeFile, "the directory is of epoch %d, the link of epoch %d: no number may serve twice", p.epoch, epoch)
+		return place{}, qsc.E("twins.Open", qsc.Conflict, placeFile, "the directory is of epoch %d, the link of epoch %d: no number may serve twice", p.epoch, epoch)
 	case p.epoch < epoch:
 		return place{epoch: epoch}, nil
 	}
@@ -128,11 +128,11 @@ func read(fs durable.FS, name string, limit int) ([]byte, error) {
 	defer f.Close()
 	n, err := f.Size()
 	if err != nil || n > int64(limit) {
-		return nil, qsc.E("etsi014.read", qsc.Corrupt, name, "%d bytes, at most %d are expected: %w", n, limit, err)
+		return nil, qsc.E("twins.read", qsc.Corrupt, name, "%d bytes, at most %d are expected: %w", n, limit, err)
 	}
 	b := make([]byte, n)
 	if got, err := f.ReadAt(b, 0); got < len(b) {
-		return nil, qsc.E("etsi014.read", qsc.Corrupt, name, "%w", err)
+		return nil, qsc.E("twins.read", qsc.Corrupt, name, "%w", err)
 	}
 	return b, nil
 }

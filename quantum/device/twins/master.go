@@ -1,16 +1,13 @@
-package etsi014
+package twins
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"math/bits"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
-	"github.com/quantum-secure-cloud/qsc/internal/etsi014"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 )
 
@@ -79,7 +76,7 @@ func (m *master) choose(want func(uint64) bool) (func() (*quantum.KeyBlock, erro
 //
 // Order: (1) the number is durably taken; (2) the keys are drawn; (3) their list is
 // durable; (4) the block is handed out and the slave told. A crash in between
-// leaves a number without a block, and the keys to the vendor's expiry.
+// leaves a number without a block, and the keys unused.
 func (m *master) make(seq uint64) (*quantum.KeyBlock, error) {
 	if err := m.learn(); err != nil {
 		m.place.giveBack(seq)
@@ -88,20 +85,20 @@ func (m *master) make(seq uint64) (*quantum.KeyBlock, error) {
 	if err := write(m.l.cfg.FS, placeFile, m.place.encode()); err != nil {
 		return nil, err
 	}
-	x := &list{epoch: m.l.cfg.Epoch, seq: seq, class: qsc.Computational.Weakest(m.l.cfg.Class), batch: uint16(m.batch), size: uint32(m.size)}
+	x := &list{epoch: m.l.cfg.Epoch, seq: seq, class: m.l.cfg.Class, batch: uint16(m.batch), size: uint32(m.size)}
 	_, _ = rand.Read(x.id[:]) // never fails
 	x.id[6], x.id[8] = x.id[6]&0x0f|0x40, x.id[8]&0x3f|0x80
 	block := make([]byte, 0, m.l.cfg.Block)
 	for n := keysFor(m.l.cfg.Block, m.size); n > 0; n = keysFor(m.l.cfg.Block, m.size) - int64(len(x.ids)) {
-		c, err := m.draw(min(n, m.batch))
+		k, err := m.draw(min(n, m.batch))
 		if err != nil {
 			clear(block)
 			m.place.giveBack(seq) // no list names it, nobody has it
 			return nil, err
 		}
-		block = fill(block, c)
-		x.ids = append(x.ids, c.IDs...)
-		x.class |= told(c.Extension)
+		block = fill(block, k)
+		x.ids = append(x.ids, k.IDs...)
+		x.class |= k.Class
 	}
 	x.made = m.l.cfg.Now().UnixNano()
 	if err := m.announce(x); err != nil {
@@ -112,70 +109,47 @@ func (m *master) make(seq uint64) (*quantum.KeyBlock, error) {
 }
 
 // fill appends the keys, cut at the block's length, and wipes them.
-func fill(block []byte, c *etsi014.Container) []byte {
-	raw := c.Bytes.Expose()
+func fill(block []byte, k *Keys) []byte {
+	raw := k.Bytes.Expose()
 	block = append(block, raw[:min(len(raw), cap(block)-len(block))]...)
-	c.Bytes.Zeroise()
+	k.Bytes.Zeroise()
 	return block
 }
 
 func (l *Link) block(x *list, raw []byte) *quantum.KeyBlock {
 	return &quantum.KeyBlock{Link: l.cfg.Link, ID: x.id, Epoch: x.epoch, Seq: x.seq, Key: qsc.NewSecret(raw),
-		Bound: Bound, Class: x.class, ProducedAt: x.madeAt()}
+		Bound: l.cfg.Bound, Class: x.class, ProducedAt: x.madeAt()}
 }
 
-// told reads the class that a QSC node gives with its keys; a vendor's KME says
-// nothing.
-func told(extension []byte) qsc.Class {
-	var x struct {
-		Class *qsc.Class `json:"qsc_class"`
+// draw asks for n keys until the source gives them.
+func (m *master) draw(n int64) (*Keys, error) {
+	var k *Keys
+	err := m.l.insist(func() (err error) { k, err = m.l.cfg.Source.Draw(m.l.ctx, int(n)); return err })
+	if err == nil && (int64(len(k.IDs)) != n || int64(k.Size) != m.size || int64(k.Bytes.Len()) != n*m.size) {
+		k.Bytes.Zeroise()
+		err = m.l.err(qsc.Corrupt, "the source gives %d keys of %d bytes when asked for %d of %d", len(k.IDs), k.Size, n, m.size)
 	}
-	if len(extension) == 0 || json.Unmarshal(extension, &x) != nil || x.Class == nil {
-		return 0
-	}
-	return *x.Class
+	return k, err
 }
 
-// draw asks for n keys until the KME gives them.
-func (m *master) draw(n int64) (*etsi014.Container, error) {
-	var c *etsi014.Container
-	err := m.l.insist(func() (err error) {
-		c, err = m.l.cfg.KME.EncKeys(m.l.ctx, m.l.cfg.Peer, etsi014.KeyRequest{Number: int(n), Size: 8 * m.size})
-		return err
-	})
-	if err == nil && (int64(len(c.IDs)) != n || int64(c.Size) != m.size) {
-		c.Bytes.Zeroise()
-		err = m.l.err(qsc.Corrupt, "the KME gives %d keys of %d bytes when asked for %d of %d", len(c.IDs), c.Size, n, m.size)
-	}
-	return c, err
-}
-
-// learn asks the KME once for its limits. The largest keys cost the fewest calls.
+// learn asks the source once for its limits.
 func (m *master) learn() error {
 	if m.size != 0 {
 		return nil
 	}
-	var st *etsi014.Status
-	err := m.l.insist(func() (err error) { st, err = m.l.cfg.KME.Status(m.l.ctx, m.l.cfg.Peer); return err })
+	var lim Limits
+	err := m.l.insist(func() (err error) { lim, err = m.l.cfg.Source.Limits(m.l.ctx, m.l.cfg.Block); return err })
 	if err != nil {
 		return err
 	}
-	size := m.l.cfg.Size / 8
-	if size == 0 {
-		size = min(st.MaxSize/8, m.l.cfg.Block)
-		if size > 0 {
-			size = 1 << (bits.Len64(uint64(size)) - 1) // vendors test powers of two
-		}
-		size = max(size, st.MinSize/8)
+	if lim.Size < minKey || lim.Size > 1<<20 || lim.Size > m.l.cfg.Block {
+		return m.l.err(qsc.Unsupported, "keys of %d bytes do not suit blocks of %d bytes: at least %d and at most a block's length are needed", lim.Size, m.l.cfg.Block, minKey)
 	}
-	if size < minKey || size > 1<<20 || size > m.l.cfg.Block {
-		return m.l.err(qsc.Unsupported, "the KME gives keys of %d to %d bits; blocks of %d bytes need keys of at least %d", st.MinSize, st.MaxSize, m.l.cfg.Block, 8*minKey)
-	}
-	m.size, m.batch = size, min(max(st.MaxPerRequest, 1), etsi014.MaxKeys)
+	m.size, m.batch = lim.Size, min(max(lim.Batch, 1), maxBatch)
 	return nil
 }
 
-// insist repeats a call while the KME has no key or cannot be reached, and says so
+// insist repeats a call while the source has no key or cannot be reached, and says so
 // in the alarm meanwhile.
 func (l *Link) insist(call func() error) error {
 	wait := poll
@@ -190,9 +164,9 @@ func (l *Link) insist(call func() error) error {
 		l.alarm = err.Error()
 		l.mu.Unlock()
 		pause := wait
-		var refusal *etsi014.Refusal
-		if errors.As(err, &refusal) && refusal.RetryAfter > 0 {
-			pause = min(refusal.RetryAfter, time.Minute)
+		var later *Later
+		if errors.As(err, &later) && later.After > 0 {
+			pause = min(later.After, time.Minute)
 		}
 		t := time.NewTimer(pause)
 		select {

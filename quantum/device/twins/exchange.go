@@ -1,4 +1,4 @@
-package etsi014
+package twins
 
 import (
 	"context"
@@ -21,6 +21,7 @@ const (
 	askLists = 1 // change u64, wait in ms u32 → change u64, numbers u64…, at most maxLists
 	askList  = 2 // number u64 → the list, or nothing when there is none
 	askDone  = 3 // number u64 → nothing
+	askHeld  = 4 // anew u64 (1: forget what was told before), IDs of 16 each → nothing
 
 	maxAsk    = 600
 	maxSlaves = 4 // connections at once
@@ -42,7 +43,7 @@ func readFrame(c net.Conn, limit int) ([]byte, error) {
 	}
 	n := binary.BigEndian.Uint32(head[:])
 	if uint64(n) > uint64(limit) {
-		return nil, qsc.E("etsi014.Exchange", qsc.Corrupt, "", "a frame of %d bytes, at most %d are expected", n, limit)
+		return nil, qsc.E("twins.Exchange", qsc.Corrupt, "", "a frame of %d bytes, at most %d are expected", n, limit)
 	}
 	b := make([]byte, n)
 	_, err := io.ReadFull(c, b)
@@ -105,7 +106,7 @@ func (m *master) attend(c net.Conn) {
 	}
 	for {
 		_ = c.SetReadDeadline(time.Now().Add(2 * time.Minute))
-		b, err := readFrame(c, maxAsk)
+		b, err := readFrame(c, m.maxAsk())
 		if err != nil {
 			return
 		}
@@ -116,6 +117,14 @@ func (m *master) attend(c net.Conn) {
 	}
 }
 
+// maxAsk bounds a question.
+func (m *master) maxAsk() int {
+	if _, ok := m.l.cfg.Source.(Sharer); ok {
+		return 1 + 8 + 16*MaxHeld
+	}
+	return maxAsk
+}
+
 // reply answers one question; not ok is one that cannot be understood.
 func (m *master) reply(b []byte) (answer []byte, ok bool) {
 	r := wire.NewReader(b)
@@ -123,6 +132,9 @@ func (m *master) reply(b []byte) (answer []byte, ok bool) {
 	if op == askLists {
 		wait := time.Duration(r.U32()) * time.Millisecond
 		return m.tell(n, min(wait, maxWait)), r.Done() == nil
+	}
+	if op == askHeld {
+		return nil, r.Err() == nil && m.shared(n, b[min(9, len(b)):])
 	}
 	if r.Done() != nil {
 		return nil, false
@@ -138,6 +150,20 @@ func (m *master) reply(b []byte) (answer []byte, ok bool) {
 		return nil, true
 	}
 	return nil, false
+}
+
+// shared hands the source the keys that the other end has.
+func (m *master) shared(anew uint64, raw []byte) bool {
+	h, ok := m.l.cfg.Source.(Sharer)
+	if !ok || anew > 1 || len(raw)%16 != 0 || len(raw) > 16*MaxHeld {
+		return false
+	}
+	ids := make([]qsc.KeyID, len(raw)/16)
+	for i := range ids {
+		copy(ids[i][:], raw[16*i:])
+	}
+	h.Shared(anew == 1, ids)
+	return true
 }
 
 // tell returns the lists that wait, at once when they have changed since.
