@@ -30,6 +30,7 @@ func (l *Link) finish(p *plan) {
 		return
 	}
 	seed.Hash(out, p.key.W)
+	seed.Release()
 	blocks, ok := l.divide(p, out)
 	clear(out)
 	r := l.record(p)

@@ -116,8 +116,23 @@ func (c *Config) complete() error {
 //
 // Errors: Invalid for an impossible configuration, every fault named; NotFound for
 // a directory that was never founded; Conflict for one of a later epoch; Corrupt
-// and NoSpace of the directory.
+// and NoSpace of the directory. After an error the listener and the protocol are
+// closed.
 func Open(cfg Config) (*Link, error) {
+	l, err := open(cfg)
+	if err == nil {
+		return l, nil
+	}
+	if cfg.Listen != nil {
+		_ = cfg.Listen.Close()
+	}
+	if cfg.Protocol != nil {
+		_ = cfg.Protocol.Close()
+	}
+	return nil, err
+}
+
+func open(cfg Config) (*Link, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
