@@ -60,7 +60,7 @@ func (r *rig) shut() {
 // space, with and without a power cut: no number and no mask is used twice, and what
 // both ends have is the same.
 func TestFaultMatrix(t *testing.T) {
-	stride := int64(13)
+	stride := int64(17)
 	if os.Getenv("QSC_LONG") != "" {
 		stride = 1
 	}
@@ -98,7 +98,7 @@ func faultAt(t *testing.T, end int, plan durable.Plan) {
 
 // The connection is cut before every message in turn, both ends go on by themselves.
 func TestCutEverywhere(t *testing.T) {
-	stride := 23
+	stride := 37
 	if os.Getenv("QSC_LONG") != "" {
 		stride = 1
 	}
