@@ -52,12 +52,13 @@ type Config struct {
 
 // Link implements quantum.Link.
 type Link struct {
-	cfg    Config
-	end    end
-	ctx    context.Context
-	cancel context.CancelFunc
-	jobs   sync.WaitGroup
-	wake   chan struct{} // something has happened that a waiting Next must look at
+	cfg     Config
+	end     end
+	ctx     context.Context
+	cancel  context.CancelFunc
+	jobs    sync.WaitGroup
+	looking sync.WaitGroup // keepLooking
+	wake    chan struct{}  // something has happened that a waiting Next must look at
 
 	mu    sync.Mutex
 	busy  bool
@@ -94,7 +95,11 @@ func Open(cfg Config) (*Link, error) {
 	l := &Link{cfg: cfg, wake: make(chan struct{}, 1), class: cfg.Class}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	if !cfg.Master {
-		l.end = &slave{l: l, taken: map[uint64]bool{}}
+		s := &slave{l: l, taken: map[uint64]bool{}}
+		l.end = s
+		if _, ok := cfg.Source.(Sharer); ok {
+			l.looking.Go(func() { l.keepLooking(s) })
+		}
 		return l, nil
 	}
 	m, err := openMaster(l)
@@ -104,6 +109,27 @@ func Open(cfg Config) (*Link, error) {
 	}
 	l.end = m
 	return l, nil
+}
+
+// keepLooking has a slave tell the master what it holds even while nobody calls Next
+// at its end: the master may be waiting for it.
+func (l *Link) keepLooking(s *slave) {
+	t := time.NewTicker(poll) // between looks Next has its turn
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-l.ctx.Done():
+			return
+		}
+		l.mu.Lock()
+		free := !l.busy && l.ctx.Err() == nil
+		l.busy = l.busy || free
+		l.mu.Unlock()
+		if free {
+			l.finish(s.look())
+		}
+	}
 }
 
 // Next implements quantum.Link. Drawing a block goes on when ctx ends, and a later
@@ -222,6 +248,7 @@ func (l *Link) Close() error {
 	l.cancel() // under the lock: no job begins after this
 	l.mu.Unlock()
 	l.jobs.Wait()
+	l.looking.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.end.close()

@@ -134,8 +134,8 @@ func (r *run) connect(ctx context.Context) error {
 	defer bar.Stop()
 	stock := map[string]int64{}
 	bad := r.fleet.Await(bounded, func(l admin.Link) bool {
-		if l.Rate > 0 {
-			return l.Up // makes its key as it goes
+		if _, ok := r.plan.made[l.ID]; ok { // makes its key as it goes, a satellite's only when one passes
+			return l.Up || !r.plan.used[l.ID]
 		}
 		stock[string(l.ID)+" "+string(l.Peer)] = l.Stock
 		left := int64(0)

@@ -26,10 +26,11 @@ type plan struct {
 	policy node.Policy
 	file   string
 	size   int64
-	used   map[qsc.LinkID]bool // links to the policy's sites
-	pad    int64               // couriered in all, counted once for both ends
-	disk   int64               // bytes that the demo takes at most
-	making time.Duration       // until the slowest link has made the key of a put
+	used   map[qsc.LinkID]bool        // links to the policy's sites
+	made   map[qsc.LinkID]qsc.BitRate // the links that make their key, and how fast
+	pad    int64                      // couriered in all, counted once for both ends
+	disk   int64                      // bytes that the demo takes at most
+	making time.Duration              // until the slowest link has made the key of a put
 }
 
 // newPlan reads the network and the file and sizes the links: those that the file
@@ -42,7 +43,7 @@ func newPlan(network, file string, times int64) (*plan, error) {
 	if err := net.Runnable(); err != nil {
 		return nil, err
 	}
-	p := &plan{net: net, file: file, used: map[qsc.LinkID]bool{}}
+	p := &plan{net: net, file: file, used: map[qsc.LinkID]bool{}, made: map[qsc.LinkID]qsc.BitRate{}}
 	var ok bool
 	if p.policy, ok = net.Policy(""); !ok {
 		return nil, qsc.E("demo", qsc.Unsupported, "", "the network %s has no policy: it stores nothing", net.Name)
@@ -54,6 +55,15 @@ func newPlan(network, file string, times int64) (*plan, error) {
 		n, _ := net.NodeAt(s)
 		if l, ok := net.LinkBetween(p.policy.Home, n.ID); ok {
 			p.used[l.ID] = true
+		}
+	}
+	for _, l := range net.Links {
+		expected, err := node.Predict(net, l)
+		if err != nil {
+			return nil, err
+		}
+		if expected.Rate > 0 || l.Physical() {
+			p.made[l.ID] = expected.Rate
 		}
 	}
 	p.resize(times)
@@ -82,11 +92,12 @@ func (p *plan) resize(times int64) {
 	}
 	for i := range p.net.Links {
 		l := &p.net.Links[i]
+		rate, made := p.made[l.ID]
 		switch {
-		case l.Rate > 0: // makes its key as it goes: small blocks come soon
+		case made: // makes its key as it goes: small blocks come soon
 			l.Block = min(l.Block, madeBlock)
 			l.Pad = max(min(l.Pad, slack), l.Block)
-			p.wait(*l)
+			p.wait(*l, rate)
 		case p.used[l.ID]:
 			need := times*(p.size+p.size/10) + slack
 			l.Pad = (need + l.Block - 1) / l.Block * l.Block
@@ -103,9 +114,9 @@ func (p *plan) resize(times int64) {
 
 // wait notes how long the slowest link takes to make the key of a put; half of
 // what a link makes goes each way.
-func (p *plan) wait(l node.Link) {
+func (p *plan) wait(l node.Link, rate qsc.BitRate) {
 	if p.used[l.ID] {
-		p.making = max(p.making, time.Duration(float64(p.size)*8*2/float64(l.Rate)*float64(time.Second)))
+		p.making = max(p.making, time.Duration(float64(p.size)*8*2/float64(rate)*float64(time.Second)))
 	}
 }
 

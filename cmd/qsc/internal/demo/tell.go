@@ -31,12 +31,7 @@ func (r *run) begin(dir string) {
 
 // keyed says where the links have their key from.
 func (p *plan) keyed() string {
-	makes := 0
-	for _, l := range p.net.Links {
-		if l.Rate > 0 {
-			makes++
-		}
-	}
+	makes := len(p.made)
 	couriered := fmt.Sprintf("couriering %s of random to both ends of %s", show.Bytes(p.pad), show.Plural(len(p.net.Links)-makes, "link"))
 	switch makes {
 	case 0:
