@@ -116,18 +116,17 @@ func Open(cfg Config) (*Link, error) {
 func (l *Link) keepLooking(s *slave) {
 	t := time.NewTicker(poll) // between looks Next has its turn
 	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-		case <-l.ctx.Done():
-			return
-		}
+	for l.ctx.Err() == nil {
 		l.mu.Lock()
-		free := !l.busy && l.ctx.Err() == nil
-		l.busy = l.busy || free
+		free := !l.busy
+		l.busy = true
 		l.mu.Unlock()
 		if free {
 			l.finish(s.look())
+		}
+		select {
+		case <-t.C:
+		case <-l.ctx.Done():
 		}
 	}
 }
