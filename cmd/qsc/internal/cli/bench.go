@@ -16,7 +16,7 @@ func (a *app) benchCmd() *cobra.Command {
 		Use: "bench", Short: "measure this machine, each figure beside a yardstick of the same run", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.benchKernels(), a.benchPut(), a.benchKeys())
+	c.AddCommand(a.benchKernels(), a.benchPut(), a.benchKeys(), a.benchDistill(), a.benchPlan())
 	return c
 }
 
@@ -38,11 +38,7 @@ func (a *app) benchKeys() *cobra.Command {
 	c := &cobra.Command{
 		Use: "keys", Short: "keys drawn and fetched by each protocol, relays and routes, beside bare TLS", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			opt.Progress = func(text string) {
-				if !a.quiet && !a.json {
-					fmt.Fprintln(a.err, text)
-				}
-			}
+			opt.Progress = a.noting
 			rows, err := bench.Keys(c.Context(), opt)
 			if err != nil {
 				return err
@@ -56,6 +52,56 @@ func (a *app) benchKeys() *cobra.Command {
 	return c
 }
 
+// noting tells people what is measured now.
+func (a *app) noting(text string) {
+	if !a.quiet && !a.json {
+		fmt.Fprintln(a.err, text)
+	}
+}
+
+func (a *app) benchDistill() *cobra.Command {
+	opt := bench.DistillOptions{Progress: a.noting}
+	var bob, channel string
+	c := &cobra.Command{
+		Use: "distill", Short: "key distilled by a pair of processes, its stages, and a simulated link, beside XOR", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if bob != "" {
+				return bench.DistillBob(c.Context(), bob, channel)
+			}
+			rows, err := bench.Distill(c.Context(), opt)
+			if err != nil {
+				return err
+			}
+			return bench.Write(a.out, rows, a.json)
+		},
+	}
+	f := c.Flags()
+	f.IntVar(&opt.Rounds, "rounds", 12, "that the pair distils, of 2^24 sifted bits each")
+	f.IntVar(&opt.Runs, "runs", 3, "takings of the other figures, of which the median counts")
+	f.StringVar(&opt.Dir, "dir", "", "scratch directory (default: the system's temporary one)")
+	f.StringVar(&bob, "bob", "", "be the other process of the pair, in this directory")
+	f.StringVar(&channel, "channel", "", "where the first process listens")
+	_ = f.MarkHidden("bob")
+	_ = f.MarkHidden("channel")
+	return c
+}
+
+func (a *app) benchPlan() *cobra.Command {
+	runs := 5
+	c := &cobra.Command{
+		Use: "plan", Short: "a plan of a hundred nodes and ten thousand terminals, beside a small one", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			rows, err := bench.Plan(c.Context(), runs)
+			if err != nil {
+				return err
+			}
+			return bench.Write(a.out, rows, a.json)
+		},
+	}
+	c.Flags().IntVar(&runs, "runs", runs, "plans, of which the median counts")
+	return c
+}
+
 func (a *app) benchPut() *cobra.Command {
 	opt := bench.PutOptions{}
 	size := "1GiB"
@@ -65,11 +111,7 @@ func (a *app) benchPut() *cobra.Command {
 			if opt.Size, err = node.ParseSize(size); err != nil {
 				return err
 			}
-			opt.Progress = func(text string) {
-				if !a.quiet && !a.json {
-					fmt.Fprintln(a.err, text)
-				}
-			}
+			opt.Progress = a.noting
 			rows, err := bench.Put(c.Context(), opt)
 			if err != nil {
 				return err
