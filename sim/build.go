@@ -7,6 +7,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
+	"github.com/quantum-secure-cloud/qsc/node"
 )
 
 // warm is for how long links have made key before the run starts.
@@ -26,8 +27,15 @@ func (w *world) build() error {
 		w.nodes = append(w.nodes, node{id: n.ID, up: true, boots: 1})
 	}
 	for i, s := range net.Links {
+		if s.Rate == 0 {
+			expected, err := node.Predict(net, s)
+			if err != nil {
+				return err
+			}
+			s.Rate = expected.Rate
+		}
 		l := link{spec: s, whole: true, up: true, rate: float64(s.Rate) / 8, size: s.Pad, ends: [2]int32{w.nodeOf[s.Ends[0]], w.nodeOf[s.Ends[1]]}, settled: -warm}
-		if s.Rate == 0 { // couriered: the rings are full, and stay what they are
+		if s.Rate == 0 && !s.Physical() { // couriered: the rings are full, and stay what they are
 			l.lanes[0].made, l.lanes[1].made = l.size, l.size
 		}
 		l.settle(0)

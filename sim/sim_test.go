@@ -160,7 +160,7 @@ func TestOracle(t *testing.T) {
 
 // The built-in networks live with the controller that real nodes use.
 func TestBuiltinNetworks(t *testing.T) {
-	for _, name := range []string{"tokyo-simulated", "tohoku", "backbone-100"} {
+	for _, name := range []string{"tokyo", "tokyo-simulated", "tohoku", "backbone-100"} {
 		c, err := Load(name)
 		if err != nil {
 			t.Fatal(err)
