@@ -53,6 +53,12 @@ func (s Security) phi(n, k, errors float64) float64 {
 	return min(q+math.Sqrt((n+k)/(n*k)*(k+1)/k*math.Log(4/s.EpsSec)), 0.5)
 }
 
+// kept bounds the phase error rate of the bits that are left of n: every phase
+// error may be among them.
+func (s Security) kept(left, n int64, c Counts) float64 {
+	return min(s.phi(float64(n), float64(c.Tests), float64(c.Errors))*float64(n)/float64(left), 0.5)
+}
+
 // bits is the length of the key from n key bits after leak bits were disclosed.
 func (s Security) bits(n, phi, leak, epsCor float64) float64 {
 	l := n*(1-tails.Entropy(phi)) - leak
@@ -62,12 +68,14 @@ func (s Security) bits(n, phi, leak, epsCor float64) float64 {
 	return l - math.Log2(2/(s.EpsSec*s.EpsSec*epsCor))
 }
 
-// Length implements distill.Protocol. Error: Scarce when nothing was disclosed or
-// nothing kept.
+// Length implements distill.Protocol. The phase error rate is that of all sifted
+// bits, which the test basis is a sample with; what it becomes when frames were
+// dropped follows. Errors: Scarce when nothing was disclosed or nothing kept,
+// Invalid.
 func (p *Protocol) Length(s *distill.Sifted, o distill.Outcome) (distill.Length, error) {
 	c, ok := s.Private.(Counts)
-	if !ok {
-		return distill.Length{}, qsc.E("bbm92.Length", qsc.Invalid, "", "these bits were not sifted here")
+	if !ok || o.Kept > o.Sifted {
+		return distill.Length{}, qsc.E("bbm92.Length", qsc.Invalid, "", "an outcome of %d bits, %d of them kept, is of no block that was sifted here", o.Sifted, o.Kept)
 	}
 	if c.Tests == 0 || o.Kept == 0 {
 		return distill.Length{}, qsc.E("bbm92.Length", qsc.Scarce, "", "%d bits kept and %d disclosed: gather a longer block", o.Kept, c.Tests)
@@ -77,7 +85,7 @@ func (p *Protocol) Length(s *distill.Sifted, o distill.Outcome) (distill.Length,
 	if err != nil {
 		return distill.Length{}, err
 	}
-	phi := sec.phi(float64(o.Kept), float64(c.Tests), float64(c.Errors))
+	phi := sec.kept(o.Kept, o.Sifted, c)
 	leak, epsCor := float64(o.Leak+o.Verify), max(o.EpsCor, math.SmallestNonzeroFloat64)
 	l := distill.Length{
 		Bits: int64(math.Floor(sec.bits(float64(o.Kept), phi, leak, epsCor))), Bound: bound,
@@ -89,6 +97,6 @@ func (p *Protocol) Length(s *distill.Sifted, o distill.Outcome) (distill.Length,
 	maps.Copy(l.Params, p.link.Params)
 	l.Params["p_z"] = p.link.PZ
 	l.Params["coincidences"], l.Params["test_bits"], l.Params["test_errors"] = c.Coincidences, c.Tests, c.Errors
-	l.Params["kept_bits"], l.Params["leak_bits"] = o.Kept, o.Leak+o.Verify
+	l.Params["sifted_bits"], l.Params["kept_bits"], l.Params["leak_bits"] = o.Sifted, o.Kept, o.Leak+o.Verify
 	return l, nil
 }

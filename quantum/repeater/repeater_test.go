@@ -242,7 +242,7 @@ func TestPredictedLengthEqualsTheBound(t *testing.T) {
 	two := ends(t, d)
 	leak := int64(math.Round(d.FEC * h(q) * float64(d.Block)))
 	l, err := two[0].Length(&distill.Sifted{Private: bbm92.Counts{Coincidences: 1, Tests: 10_000, Errors: 10_000 * q}},
-		distill.Outcome{Kept: int64(d.Block), Leak: leak, EpsCor: d.EpsCor})
+		distill.Outcome{Sifted: int64(d.Block), Kept: int64(d.Block), Leak: leak, EpsCor: d.EpsCor})
 	share, finite := d.secret(q)
 	if err != nil || !finite || math.Abs(float64(l.Bits)-share*float64(d.Block)) > 2 {
 		t.Errorf("%d bits by the bound, %g predicted (%v)", l.Bits, share*float64(d.Block), err)
