@@ -7,7 +7,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
-	"github.com/quantum-secure-cloud/qsc/node"
+	real "github.com/quantum-secure-cloud/qsc/node"
 )
 
 // warm is for how long links have made key before the run starts.
@@ -28,7 +28,7 @@ func (w *world) build() error {
 	}
 	for i, s := range net.Links {
 		if s.Rate == 0 {
-			expected, err := node.Predict(net, s)
+			expected, err := real.Predict(net, s)
 			if err != nil {
 				return err
 			}
