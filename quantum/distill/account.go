@@ -74,8 +74,14 @@ func (a *account) bad(err error) {
 	a.status.Alarm = err.Error()
 }
 
-// efficiency is f: what was disclosed over what the errors are worth.
-func efficiency(o Outcome) (qber, f float64) {
+// quality is the round's error rate, and f: what was disclosed over what the errors
+// are worth. Where the protocol has reconciled itself its errors were not a quantum
+// channel's bits, and so the rate is what it says and f has no meaning.
+func (p *plan) quality() (qber, f float64) {
+	o := p.outcome
+	if p.sifted.Agreed {
+		return p.seen, 0
+	}
 	if o.Kept == 0 {
 		return 0, 0
 	}

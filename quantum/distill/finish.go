@@ -88,7 +88,7 @@ func (l *Link) divide(p *plan, out []uint64) (blocks []quantum.KeyBlock, ok bool
 func (l *Link) block(p *plan, i int, words []uint64) quantum.KeyBlock {
 	raw := make([]byte, 8*len(words))
 	toBytes(raw, words)
-	q, f := efficiency(p.outcome)
+	q, f := p.quality()
 	return quantum.KeyBlock{Link: l.cfg.Link, ID: p.said.names[i], Epoch: l.cfg.Epoch, Seq: p.start.seq + uint64(i),
 		Key: qsc.NewSecret(raw), QBER: q, Efficiency: f, EpsSec: p.bound.EpsSec + p.epsAuth, EpsCor: p.bound.EpsCor + p.epsAuth,
 		Bound: p.bound.Bound, Round: p.round, Class: l.cfg.Class, ProducedAt: p.said.made}

@@ -32,6 +32,7 @@ type plan struct {
 	shared  masks // batches that both ends have
 	carry   int   // words left over by rounds before that go into its blocks
 	sifted  *Sifted
+	seen    float64 // error rate that the protocol told of after sifting
 	outcome Outcome
 	bound   Length
 	said    length // what Alice announced
@@ -83,6 +84,7 @@ func (s *session) raw(ctx context.Context, p *plan) (err error) {
 	if n := p.sifted.Bits.N; n < 1 || n > maxBits {
 		return qsc.E("distill.Sift", qsc.Invalid, string(s.l.cfg.Link), "the protocol sifts %d bits in a round, 1 to %d are possible: change its block", n, maxBits)
 	}
+	p.seen = s.l.cfg.Protocol.Progress().QBER
 	s.l.mu.Lock()
 	defer s.l.mu.Unlock()
 	s.l.state.until, s.l.skips = p.sifted.Until, 0
@@ -222,7 +224,7 @@ func (s *session) seedPart(ctx context.Context, buf []byte, w []uint64) error {
 
 // record tells of the round.
 func (l *Link) record(p *plan) quantum.Record {
-	q, f := efficiency(p.outcome)
+	q, f := p.quality()
 	o := p.outcome
 	return quantum.Record{Link: l.cfg.Link, Epoch: l.cfg.Epoch, Round: p.round, FirstSeq: p.start.seq, Blocks: len(p.said.names),
 		Device: l.cfg.Device, Params: p.bound.Params, Bound: p.bound.Bound,
