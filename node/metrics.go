@@ -75,6 +75,9 @@ var (
 	padBytes = prometheus.NewDesc("qsc_pad_bytes", "One-time pad of a link end by direction and state.", []string{"link", "direction", "state"}, nil)
 	linkUp   = prometheus.NewDesc("qsc_link_up", "1 while the channel of a link is up.", []string{"link"}, nil)
 	linkRate = prometheus.NewDesc("qsc_link_rate_bits_per_second", "Secret key rate of a link; 0 for couriered key.", []string{"link"}, nil)
+	linkQBER = prometheus.NewDesc("qsc_link_qber", "Quantum bit error rate of a link, 0 to 1, as seen last.", []string{"link"}, nil)
+	linkF    = prometheus.NewDesc("qsc_link_reconciliation_efficiency", "Bits disclosed over Shannon's limit in the last round.", []string{"link"}, nil)
+	aborts   = prometheus.NewDesc("qsc_link_rounds_failed", "Rounds of distillation that gave no key, by reason.", []string{"link", "reason"}, nil)
 	waiting  = prometheus.NewDesc("qsc_link_waiting_for_key", "1 while a frame waits for key.", []string{"link"}, nil)
 	objects  = prometheus.NewDesc("qsc_objects", "Objects in this node's catalogue.", nil, nil)
 	store    = prometheus.NewDesc("qsc_site_bytes", "Bytes of this node's site by state.", []string{"state"}, nil)
@@ -86,7 +89,7 @@ var (
 )
 
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{padBytes, linkUp, linkRate, waiting, objects, store, keyBytes, relayed, rounds, epoch, alarms} {
+	for _, d := range []*prometheus.Desc{padBytes, linkUp, linkRate, linkQBER, linkF, aborts, waiting, objects, store, keyBytes, relayed, rounds, epoch, alarms} {
 		ch <- d
 	}
 }
@@ -101,6 +104,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, l := range s.Links {
 		collectLink(gauge, l)
 	}
+	c.n.collectAborts(gauge)
 	gauge(objects, float64(s.Objects))
 	gauge(store, float64(s.Store.Live), "live")
 	gauge(store, float64(s.Store.Disk), "disk")
@@ -122,6 +126,21 @@ func collectLink(gauge func(*prometheus.Desc, float64, ...string), l admin.Link)
 	gauge(linkUp, truth(l.Up), id)
 	gauge(linkRate, float64(l.Rate), id)
 	gauge(waiting, truth(l.Waiting), id)
+	if l.Device != "" {
+		gauge(linkQBER, l.QBER, id)
+		gauge(linkF, l.F, id)
+	}
+}
+
+// collectAborts tells why rounds of distillation failed.
+func (n *Node) collectAborts(gauge func(*prometheus.Desc, float64, ...string)) {
+	for _, e := range n.links {
+		if d, ok := e.source.(interface{ Aborts() map[string]uint64 }); ok {
+			for reason, count := range d.Aborts() {
+				gauge(aborts, float64(count), string(e.link.ID), reason)
+			}
+		}
+	}
 }
 
 func collectKeys(gauge func(*prometheus.Desc, float64, ...string), s admin.Status) {
