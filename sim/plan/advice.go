@@ -24,6 +24,8 @@ type Advice struct {
 const (
 	tried = 4 // of each sort
 	told  = 5
+
+	leastGain = 1.02 // below it, nothing is told
 )
 
 // advise tries the links that limit the whole doubled, and new ones between nodes
@@ -35,32 +37,35 @@ func (m *maker) advise() error {
 	type idea struct {
 		what  string
 		edges []flow.Edge
+		price []float64 // to begin with
 	}
 	var ideas []idea
 	for _, e := range m.dearestLinks() {
 		edges := slices.Clone(m.edges)
 		edges[e].Capacity *= 2
 		l := m.plan.Links[e]
-		ideas = append(ideas, idea{fmt.Sprintf("a second %s link beside %s (%.4g km, %v)", l.Kind, l.ID, l.Distance, l.Rate), edges})
+		ideas = append(ideas, idea{fmt.Sprintf("a second %s link beside %s (%.4g km, %v)", l.Kind, l.ID, l.Distance, l.Rate), edges, m.result.Price})
 	}
 	for _, n := range m.newLinks() {
-		ideas = append(ideas, idea{n.what, append(slices.Clone(m.edges), n.edge)})
+		ideas = append(ideas, idea{n.what, append(slices.Clone(m.edges), n.edge), append(slices.Clone(m.result.Price), n.worth)})
 	}
 	all := make([]Advice, len(ideas))
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, x := range ideas {
-		g.Go(func() error { all[i] = m.try(x.what, x.edges); return nil })
+		g.Go(func() error { all[i] = m.try(x.what, x.edges, x.price); return nil })
 	}
 	_ = g.Wait()
 	slices.SortStableFunc(all, func(a, b Advice) int { return -cmp.Compare(a.Gain, b.Gain) })
-	all = slices.DeleteFunc(all, func(a Advice) bool { return a.Gain < 1.02 })
+	all = slices.DeleteFunc(all, func(a Advice) bool { return a.Gain < leastGain })
 	m.plan.Advice = all[:min(told, len(all))]
 	return nil
 }
 
-func (m *maker) try(what string, edges []flow.Edge) Advice {
-	r := flow.Solve(len(m.Network.Nodes), edges, m.demands, flow.Config{Gap: 0.08, Phases: m.part(100, 20)})
+func (m *maker) try(what string, edges []flow.Edge, price []float64) Advice {
+	r := flow.Solve(len(m.Network.Nodes), edges, m.demands, flow.Config{
+		Gap: 0.08, Phases: m.part(100, 20), Price: price, Least: leastGain * m.result.Lower,
+	})
 	return Advice{what, finite(r.Lower), finite(r.Lower) / m.result.Lower}
 }
 

@@ -134,7 +134,7 @@ func (m *maker) bound(l *Loss) {
 // solve finds what is really left, from both sides.
 func (m *maker) solve(l *Loss) {
 	kept, _ := m.left(l)
-	r := flow.Solve(len(m.Network.Nodes), m.without(l), kept, flow.Config{Gap: 0.15, Phases: 100})
+	r := flow.Solve(len(m.Network.Nodes), m.without(l), kept, flow.Config{Gap: 0.15, Phases: 100, Price: m.result.Price})
 	l.AtLeast, l.AtMost = finite(r.Lower), min(l.AtMost, finite(r.Upper))
 }
 

@@ -29,6 +29,13 @@ type Demand struct {
 type Config struct {
 	Gap    float64 // stop when Upper ≤ (1+Gap) Lower; 0: 0.05
 	Phases int     // stop after so many at the latest; 0: 600
+
+	// Price, if not nil, is that of a network which differs little: what to begin
+	// with. It changes how soon the bounds close, not that they hold.
+	Price []float64
+	// Least ends the search when the upper bound has fallen to it: what is not
+	// better is not wanted.
+	Least float64
 }
 
 // Result is a flow that carries Lower times every demand, and the proof that no
@@ -63,6 +70,7 @@ func Solve(nodes int, edges []Edge, demands []Demand, cfg Config) Result {
 	}
 	s := newSolver(nodes, edges, demands)
 	s.leastStep = cfg.Gap / 4
+	s.begin(cfg.Price)
 	if len(s.groups) == 0 {
 		return Result{Lower: math.Inf(1), Upper: math.Inf(1), Use: make([]float64, len(edges)), Price: make([]float64, len(edges))}
 	}
@@ -70,7 +78,7 @@ func Solve(nodes int, edges []Edge, demands []Demand, cfg Config) Result {
 		return Result{Use: make([]float64, len(edges)), Price: make([]float64, len(edges))}
 	}
 	r := Result{Upper: math.Inf(1)}
-	for r.Phases < cfg.Phases && !(r.Upper <= (1+cfg.Gap)*r.Lower) {
+	for r.Phases < cfg.Phases && !(r.Upper <= (1+cfg.Gap)*r.Lower) && !(r.Upper*s.unit <= cfg.Least) {
 		s.phase()
 		r.Phases++
 		s.bounds(&r)
@@ -87,6 +95,7 @@ type group struct {
 	source  int
 	to      []int
 	amounts []float64
+	order   []int32 // in which the last tree reached the nodes
 }
 
 type solver struct {
@@ -119,6 +128,25 @@ func newSolver(nodes int, edges []Edge, demands []Demand) *solver {
 		}
 	}
 	return s
+}
+
+// A price to begin with is taken for what it is: the weight of an edge that bears
+// next to none is not brought down to nothing.
+const leastPrice = 1e-4
+
+// begin sets the lengths by prices that were good for a like network.
+func (s *solver) begin(price []float64) {
+	if price == nil {
+		return
+	}
+	for e, c := range s.g.capacity {
+		if c > 0 && e < len(price) {
+			s.length[e] = max(price[e], leastPrice) / c
+		} else if c > 0 {
+			s.length[e] = leastPrice / c
+		}
+	}
+	s.step, s.restartAt = firstStep/4, 4
 }
 
 // groupBySource joins equal pairs and gives each to that end which has more of
@@ -171,11 +199,12 @@ func joined(demands []Demand) []Demand {
 // once. It reports whether all demands can be met at all.
 func (s *solver) scale() bool {
 	used := make([]float64, len(s.load))
-	for _, g := range s.groups {
+	for i, g := range s.groups {
 		s.g.shortest(s.tree, g.source, s.length)
 		if !s.spread(g, used) {
 			return false
 		}
+		s.groups[i].order = slices.Clone(s.tree.order)
 	}
 	worst := 0.0
 	for e, u := range used {
@@ -224,7 +253,7 @@ func (s *solver) phase() {
 // edge's capacity.
 func (s *solver) route(g group) {
 	for left := 1.0; left > 1e-12; {
-		s.g.shortest(s.tree, g.source, s.length)
+		s.g.again(s.tree, g.source, s.length, g.order)
 		clear(s.flow)
 		s.spread(g, s.flow)
 		part := left

@@ -43,6 +43,7 @@ type tree struct {
 	from  []int32   // the node before
 	via   []int32   // the edge from there
 	order []int32   // nodes reached, nearest first
+	turn  []int32   // of each node, its place in an order
 	heap  []entry
 }
 
@@ -52,7 +53,7 @@ type entry struct {
 }
 
 func newTree(nodes int) *tree {
-	return &tree{dist: make([]float64, nodes), from: make([]int32, nodes), via: make([]int32, nodes)}
+	return &tree{dist: make([]float64, nodes), from: make([]int32, nodes), via: make([]int32, nodes), turn: make([]int32, nodes)}
 }
 
 // shortest fills the tree from a source (Dijkstra; entries that are out of date
@@ -78,6 +79,74 @@ func (g *graph) shortest(t *tree, source int, length []float64) {
 			}
 		}
 	}
+}
+
+// mostPasses is how often again goes over all nodes before it gives up.
+const mostPasses = 5
+
+// again fills the tree as shortest does, from the order in which the nodes were
+// reached by lengths that were not much different: a few passes over the nodes in
+// that order take the place of the heap. The order is changed into the new one.
+func (g *graph) again(t *tree, source int, length []float64, order []int32) {
+	for v := range t.dist {
+		t.dist[v] = math.Inf(1)
+	}
+	t.dist[source] = 0
+	for pass := 0; g.relax(t, length, order); pass++ {
+		if pass == mostPasses {
+			g.afresh(t, source, length, order)
+			return
+		}
+	}
+	if !t.sorted(order) {
+		g.afresh(t, source, length, order)
+		return
+	}
+	t.order = append(t.order[:0], order...)
+}
+
+func (g *graph) afresh(t *tree, source int, length []float64, order []int32) {
+	g.shortest(t, source, length)
+	copy(order, t.order)
+}
+
+// relax goes over the nodes once and reports whether a node became nearer after
+// its own turn.
+func (g *graph) relax(t *tree, length []float64, order []int32) (late bool) {
+	for i, v := range order {
+		t.turn[v] = int32(i)
+	}
+	for i, v := range order {
+		dv := t.dist[v]
+		for a := g.first[v]; a < g.first[v+1]; a++ {
+			w, e := g.to[a], g.edge[a]
+			if d := dv + length[e]; d < t.dist[w] {
+				t.dist[w], t.from[w], t.via[w] = d, v, e
+				late = late || t.turn[w] <= int32(i)
+			}
+		}
+	}
+	return late
+}
+
+// sorted puts the order right, which it nearly is, and reports whether every node
+// stands behind the one before it on its way: not so where a length is lost in
+// rounding.
+func (t *tree) sorted(order []int32) bool {
+	for i := 1; i < len(order); i++ {
+		v, d, j := order[i], t.dist[order[i]], i
+		for ; j > 0 && t.dist[order[j-1]] > d; j-- {
+			order[j] = order[j-1]
+		}
+		order[j] = v
+	}
+	for i, v := range order {
+		t.turn[v] = int32(i)
+		if i > 0 && t.turn[t.from[v]] >= int32(i) {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *tree) push(e entry) {
