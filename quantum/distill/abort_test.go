@@ -275,6 +275,9 @@ func TestRest(t *testing.T) {
 	if st := a.Status(); st.Waiting > r.room+16*r.block {
 		t.Errorf("%d bytes wait though nobody takes any", st.Waiting)
 	}
+	if sa, sb := a.Status(), b.Status(); sa.NextBlock >= 0 && sb.NextBlock >= 0 {
+		t.Errorf("a link that rests tells of its next block in %v", sa.NextBlock)
+	}
 	first := a.Records(1)[0].Round
 	want := uint64(60) // beyond all that wait
 	k := newBook()

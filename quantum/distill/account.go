@@ -110,6 +110,9 @@ func (l *Link) Status() quantum.Status {
 		st.Waiting += int64(b.Key.Len())
 	}
 	st.NextBlock = max(p.Left, 0)
+	if l.resting {
+		st.NextBlock = -1
+	}
 	if st.Alarm == "" {
 		st.Alarm = p.Alarm
 	}

@@ -73,6 +73,7 @@ type Link struct {
 	skips   int                // rounds in a row whose raw data failed
 	waiting []quantum.KeyBlock // rising
 	hungry  bool               // somebody wants what is not made yet
+	resting bool               // there is no room for more
 	account account
 	closed  bool
 }

@@ -141,10 +141,11 @@ func (l *Link) makeRoom() bool {
 	defer l.mu.Unlock()
 	most := max(0, l.cfg.Room-l.account.output) / l.cfg.Block
 	over := int64(len(l.waiting)) - most
-	if over <= 0 || len(l.waiting) == 0 {
+	l.resting = over > 0 && len(l.waiting) > 0 && !l.hungry
+	switch {
+	case over <= 0 || len(l.waiting) == 0:
 		return true
-	}
-	if !l.hungry {
+	case l.resting:
 		return false
 	}
 	for _, b := range l.waiting[:over] {
