@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -43,8 +44,14 @@ func (m *maker) advise() error {
 	for _, e := range m.dearestLinks() {
 		edges := slices.Clone(m.edges)
 		edges[e].Capacity *= 2
-		l := m.plan.Links[e]
-		ideas = append(ideas, idea{fmt.Sprintf("a second %s link beside %s (%.4g km, %v)", l.Kind, l.ID, l.Distance, l.Rate), edges, m.result.Price})
+		ideas = append(ideas, idea{m.plan.Links[e].twice(), edges, m.result.Price})
+	}
+	if all := m.narrow(); len(all) > 1 {
+		edges := slices.Clone(m.edges)
+		for _, e := range all {
+			edges[e].Capacity *= 2
+		}
+		ideas = append(ideas, idea{m.twiceAll(all), edges, m.result.Price})
 	}
 	for _, n := range m.newLinks() {
 		ideas = append(ideas, idea{n.what, append(slices.Clone(m.edges), n.edge), append(slices.Clone(m.result.Price), n.worth)})
@@ -64,18 +71,60 @@ func (m *maker) advise() error {
 
 func (m *maker) try(what string, edges []flow.Edge, price []float64) Advice {
 	r := flow.Solve(len(m.Network.Nodes), edges, m.demands, flow.Config{
-		Gap: 0.08, Phases: m.part(100, 20), Price: price, Least: leastGain * m.result.Lower,
+		Gap: 0.08, Phases: m.phases(100, 20), Price: price, Least: leastGain * m.result.Lower,
 	})
 	return Advice{what, finite(r.Lower), finite(r.Lower) / m.result.Lower}
 }
 
 func (m *maker) dearestLinks() []int {
+	order := m.byPrice()
+	return order[:min(m.part(tried, 1), len(order))]
+}
+
+func (m *maker) byPrice() []int {
 	order := make([]int, len(m.edges))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return -cmp.Compare(m.result.Price[a], m.result.Price[b]) })
-	return order[:min(m.part(tried, 1), len(order))]
+	return order
+}
+
+// twice says how a link is doubled.
+func (l Link) twice() string {
+	switch {
+	case l.Kind == topology.KindPreshared:
+		return fmt.Sprintf("twice the couriered stock for %s (%v)", l.ID, l.Rate)
+	case l.Kind == topology.KindSatellite:
+		return fmt.Sprintf("a second satellite with the passes of %s (%v)", l.ID, l.Rate)
+	case l.Distance > 0:
+		return fmt.Sprintf("a second %s link beside %s (%.4g km, %v)", l.Kind, l.ID, l.Distance, l.Rate)
+	}
+	return fmt.Sprintf("a second %s link beside %s (%v)", l.Kind, l.ID, l.Rate)
+}
+
+// narrow is the few links that limit the whole together, when they do.
+func (m *maker) narrow() (all []int) {
+	const most = 8
+	covered := 0.0
+	for i, e := range m.byPrice() {
+		if i == most || covered > 0.98 {
+			break
+		}
+		all, covered = append(all, e), covered+m.result.Price[e]
+	}
+	if covered < 0.8 {
+		return nil
+	}
+	return all
+}
+
+func (m *maker) twiceAll(edges []int) string {
+	names := make([]string, len(edges))
+	for i, e := range edges {
+		names[i] = string(m.plan.Links[e].ID)
+	}
+	return "twice as much of each: " + strings.Join(names, ", ")
 }
 
 // newLink is one that is not there yet.
@@ -114,7 +163,20 @@ func (m *maker) newLinks() (out []newLink) {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b newLink) int { return -cmp.Compare(a.worth, b.worth) })
-	return out[:min(m.part(tried, 1), len(out))]
+	return unlike(out, m.part(tried, 1))
+}
+
+// unlike takes the first n that share no end: others would be the same advice
+// again.
+func unlike(all []newLink, n int) (out []newLink) {
+	taken := map[int]bool{}
+	for _, l := range all {
+		if len(out) < n && !taken[l.edge.A] && !taken[l.edge.B] {
+			out = append(out, l)
+			taken[l.edge.A], taken[l.edge.B] = true, true
+		}
+	}
+	return out
 }
 
 // apart is the fibre between two nodes.

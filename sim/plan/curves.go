@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -15,12 +16,24 @@ type Curve struct {
 	Rates []float64 `json:"rates"` // bit/s; 0 beyond its reach
 }
 
-// Crossing is a distance from which another way gives more.
+// Crossing is the distance from which one way to bridge it stays ahead of another.
 type Crossing struct {
-	Km   float64 `json:"km"`
-	From string  `json:"from"` // best below
-	To   string  `json:"to"`   // best above
-	Rate float64 `json:"rate"` // bit/s of both, there
+	Km    float64 `json:"km"` // 0: at every distance, or never
+	Never bool    `json:"never,omitempty"`
+	From  string  `json:"from"` // ahead below
+	To    string  `json:"to"`   // ahead above
+	Rate  float64 `json:"rate"` // bit/s that To gives there
+}
+
+// String says it in words.
+func (c Crossing) String() string {
+	switch {
+	case c.Never:
+		return fmt.Sprintf("up to %d km %s never overtakes %s", curveReach, c.To, c.From)
+	case c.Km == 0:
+		return fmt.Sprintf("%s is ahead of %s at every distance", c.To, c.From)
+	}
+	return fmt.Sprintf("from %.0f km on %s is ahead of %s (%v there)", c.Km, c.To, c.From, qsc.BitRate(c.Rate))
 }
 
 // Fibre of the comparison, and how far it goes.
@@ -39,93 +52,114 @@ type way struct {
 	span   float64 // km between trusted nodes; 0: none in between
 }
 
+const (
+	byBB84      = "decoy BB84"
+	byTwinField = "twin field"
+	byRepeaters = "repeater chain of 8 links"
+	byNodes50   = "BB84 with a trusted node each 50 km"
+	byNodes100  = "BB84 with a trusted node each 100 km"
+)
+
 var ways = []way{
-	{"decoy BB84", "rusca-snspd", 0},
+	{byBB84, "rusca-snspd", 0},
 	{"CV-QKD", "gg02-metro", 0},
-	{"twin field", "sns-202", 0},
+	{byTwinField, "sns-202", 0},
 	{"BBM92", "bbm92-248", 0},
-	{"repeater chain, 8 links", "chain-500km", 0},
-	{"trusted nodes, BB84 each 50 km", "rusca-snspd", 50},
-	{"trusted nodes, BB84 each 100 km", "rusca-snspd", 100},
+	{byRepeaters, "chain-500km", 0},
+	{byNodes50, "rusca-snspd", 50},
+	{byNodes100, "rusca-snspd", 100},
+}
+
+// contests are the questions of those who have a distance to bridge: the second
+// way over the first.
+var contests = [][2]string{
+	{byBB84, byTwinField}, {byBB84, byRepeaters}, {byTwinField, byRepeaters},
+	{byBB84, byNodes50}, {byBB84, byNodes100}, {byTwinField, byNodes50}, {byTwinField, byNodes100},
+	{byNodes50, byRepeaters}, {byNodes100, byRepeaters},
 }
 
 func (m *maker) curves() error {
+	rivals := map[string]rival{}
 	for _, w := range ways {
 		p, err := preset.Find(w.preset)
 		if err != nil {
 			return err
 		}
-		c := Curve{Name: w.name}
+		r := rival{w, p.Device, Curve{Name: w.name}}
 		for km := float64(curveStep); km <= curveReach; km += curveStep {
-			rate, err := w.rate(p.Device, km)
+			rate, err := r.rate(km)
 			if err != nil {
 				return err
 			}
-			if rate < leastRate { // nothing, but for the rounding of the formulas
-				rate = 0
-			}
-			c.Km, c.Rates = append(c.Km, km), append(c.Rates, float64(rate))
+			r.curve.Km, r.curve.Rates = append(r.curve.Km, km), append(r.curve.Rates, rate)
 		}
-		m.plan.Curves = append(m.plan.Curves, c)
+		rivals[w.name] = r
+		m.plan.Curves = append(m.plan.Curves, r.curve)
 	}
-	return m.cross()
-}
-
-// rate is the way's at a distance: with trusted nodes, that of the longest span.
-func (w way) rate(d quantum.Device, km float64) (qsc.BitRate, error) {
-	if w.span > 0 {
-		km /= math.Max(1, math.Ceil(km/w.span))
-	}
-	p, err := d.Predict(quantum.Channel{Loss: fibreLoss * km, Distance: km})
-	return p.Rate, err
-}
-
-// cross lists where the best way without trusted nodes changes, and from where
-// each way with them is ahead of it.
-func (m *maker) cross() error {
-	var direct []Curve
-	for i, c := range m.plan.Curves {
-		if ways[i].span == 0 {
-			direct = append(direct, c)
+	for _, c := range contests {
+		x, err := crossing(rivals[c[0]], rivals[c[1]])
+		if err != nil {
+			return err
 		}
-	}
-	if len(direct) == 0 {
-		return nil
-	}
-	best := bestOf(direct)
-	for i := 1; i < len(best.names); i++ {
-		if best.names[i] != best.names[i-1] && best.names[i] != "" && best.names[i-1] != "" {
-			m.plan.Crossings = append(m.plan.Crossings, Crossing{direct[0].Km[i], best.names[i-1], best.names[i], best.rates[i]})
-		}
-	}
-	for i, c := range m.plan.Curves {
-		if ways[i].span == 0 {
-			continue
-		}
-		for j := range c.Km {
-			if c.Km[j] > ways[i].span && c.Rates[j] > best.rates[j] && best.rates[j] > 0 {
-				m.plan.Crossings = append(m.plan.Crossings, Crossing{c.Km[j], best.names[j], c.Name, best.rates[j]})
-				break
-			}
-		}
+		m.plan.Crossings = append(m.plan.Crossings, x)
 	}
 	return nil
 }
 
-type envelope struct {
-	names []string
-	rates []float64
+// rival is a way with its device and its curve.
+type rival struct {
+	way
+	device quantum.Device
+	curve  Curve
 }
 
-func bestOf(curves []Curve) (e envelope) {
-	for j := range curves[0].Km {
-		name, rate := "", 0.0
-		for _, c := range curves {
-			if c.Rates[j] > rate {
-				name, rate = c.Name, c.Rates[j]
-			}
-		}
-		e.names, e.rates = append(e.names, name), append(e.rates, rate)
+// rate is the way's at a distance: with trusted nodes, that of one of the equal
+// spans between them.
+func (r rival) rate(km float64) (float64, error) {
+	if r.span > 0 {
+		km /= math.Max(1, math.Ceil(km/r.span))
 	}
-	return e
+	p, err := r.device.Predict(quantum.Channel{Loss: fibreLoss * km, Distance: km})
+	if p.Rate < leastRate { // nothing, but for the rounding of the formulas
+		p.Rate = 0
+	}
+	return float64(p.Rate), err
+}
+
+// crossing finds where one way falls behind another for good: behind the last
+// distance at which it is not.
+func crossing(from, to rival) (Crossing, error) {
+	c := Crossing{From: from.name, To: to.name}
+	last := len(from.curve.Km) - 1
+	for last >= 0 && (from.curve.Rates[last] == 0 || from.curve.Rates[last] < to.curve.Rates[last]) {
+		last--
+	}
+	if last == len(from.curve.Km)-1 || to.curve.Rates[last+1] == 0 {
+		c.Never = true
+		return c, nil
+	}
+	if last < 0 {
+		return c, nil
+	}
+	low, high := from.curve.Km[last], from.curve.Km[last+1]
+	for high-low > 1e-3 {
+		mid := (low + high) / 2
+		x, err := from.rate(mid)
+		if err != nil {
+			return c, err
+		}
+		y, err := to.rate(mid)
+		if err != nil {
+			return c, err
+		}
+		if x < y {
+			high = mid
+		} else {
+			low = mid
+		}
+	}
+	var err error
+	c.Km = high
+	c.Rate, err = to.rate(high)
+	return c, err
 }

@@ -27,8 +27,10 @@ type Link struct {
 	QBER     float64       `json:"qber,omitempty"`
 	Fill     float64       `json:"block_seconds,omitempty"` // until a finite-key block is full
 	Bound    string        `json:"bound"`
-	Use      float64       `json:"use"`      // part of the rate that the demand takes, at most 1
-	Autonomy float64       `json:"autonomy"` // days that full rings last for the demand when the source stops; -1: not used
+	Use      float64       `json:"use"`      // part of the rate that is taken when everybody gets what is wanted or, where that is too much, an equal part of it
+	Load     float64       `json:"load"`     // the whole demand over the rate, shared out the same way; above 1 the rings run dry
+	Autonomy float64       `json:"autonomy"` // days that full rings last for the whole demand when the source stops; -1: not used
+	Lasts    float64       `json:"lasts"`    // days that they last when it runs; -1: for ever
 	Price    float64       `json:"price"`    // its part in what limits the whole: 0 to 1
 }
 
@@ -39,8 +41,7 @@ type maker struct {
 	number     map[qsc.NodeID]int
 	linkNumber map[qsc.LinkID]int
 	edges      []flow.Edge
-	demands    []flow.Demand // joined by node pairs, each path counted
-	wanted     float64       // their sum
+	demands    []flow.Demand // joined by node pairs, each path counted; those without a way left out
 	result     flow.Result
 	cache      map[reckoned]quantum.Prediction
 }

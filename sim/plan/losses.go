@@ -12,12 +12,12 @@ import (
 
 // Loss is what it costs to lose one node or one link.
 type Loss struct {
-	What    string  `json:"what"` // "node otemachi", "link a-b"
-	Cut     float64 `json:"cut"`  // part of the demand, that of a lost node's own terminals left out, that has no way any more
-	AtMost  float64 `json:"served_at_most"`
-	AtLeast float64 `json:"served_at_least"` // of what still has a way; reckoned for the dearest losses only, else 0
-	solved  bool
-	edges   map[int]bool
+	What    string  `json:"what"`            // "node otemachi", "link a-b"
+	Cut     float64 `json:"cut"`             // part of the demand, that of a lost node's own terminals left out, that has no way any more
+	AtMost  float64 `json:"served_at_most"`  // every pair that still has a way, at once, times what it wants; 0: no pair is left
+	AtLeast float64 `json:"served_at_least"` // the same, proved from below; for the dearest losses only, else 0
+	most    float64 // AtMost, or +Inf when no pair is left
+	edges   []int   // that are gone with it
 	node    int
 }
 
@@ -31,29 +31,35 @@ const (
 func (m *maker) losses() error {
 	var all []Loss
 	for v, n := range m.Network.Nodes {
-		gone := map[int]bool{}
+		var gone []int
 		for i, e := range m.edges {
 			if e.A == v || e.B == v {
-				gone[i] = true
+				gone = append(gone, i)
 			}
 		}
 		all = append(all, Loss{What: "node " + string(n.ID), edges: gone, node: v})
 	}
 	for i, l := range m.Network.Links {
-		all = append(all, Loss{What: "link " + string(l.ID), edges: map[int]bool{i: true}, node: -1})
+		all = append(all, Loss{What: "link " + string(l.ID), edges: []int{i}, node: -1})
 	}
 	all = m.dear(all)
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
+	bounds := flow.NewBounds(len(m.Network.Nodes), m.edges, m.demands, m.result.Price)
 	for i := range all {
-		g.Go(func() error { m.bound(&all[i]); return nil })
+		l := &all[i]
+		g.Go(func() error {
+			l.most, l.Cut = bounds.Without(l.edges, l.node)
+			l.AtMost = finite(l.most)
+			return nil
+		})
 	}
 	_ = g.Wait()
 	dear := func(a, b Loss) int {
-		return cmp.Or(-cmp.Compare(a.Cut, b.Cut), cmp.Compare(a.AtMost, b.AtMost))
+		return cmp.Or(-cmp.Compare(a.Cut, b.Cut), cmp.Compare(a.most, b.most))
 	}
 	slices.SortStableFunc(all, dear)
-	for i := range all[:min(m.part(dearest, 0), len(all))] {
+	for i := range all[:min(m.solved(), len(all))] {
 		g.Go(func() error { m.solve(&all[i]); return nil })
 	}
 	_ = g.Wait()
@@ -62,13 +68,19 @@ func (m *maker) losses() error {
 	return nil
 }
 
+// solved is how many losses are solved from both sides: all in a small network.
+func (m *maker) solved() int {
+	if len(m.Network.Nodes) <= 24 {
+		return looked
+	}
+	return m.part(dearest, 0)
+}
+
 // dear keeps those losses that take most of what the network's limit rests on.
 func (m *maker) dear(all []Loss) []Loss {
 	weight := func(l Loss) (sum float64) {
-		for e, gone := range l.edges {
-			if gone {
-				sum += m.result.Price[e]
-			}
+		for _, e := range l.edges {
+			sum += m.result.Price[e]
 		}
 		return sum
 	}
@@ -115,7 +127,7 @@ func (m *maker) components(l *Loss) []int {
 		return v
 	}
 	for i, e := range m.edges {
-		if !l.edges[i] && e.Capacity > 0 {
+		if e.Capacity > 0 && !slices.Contains(l.edges, i) {
 			of[root(e.A)] = root(e.B)
 		}
 	}
@@ -125,25 +137,18 @@ func (m *maker) components(l *Loss) []int {
 	return of
 }
 
-func (m *maker) bound(l *Loss) {
-	kept, cut := m.left(l)
-	l.Cut = cut
-	l.AtMost = finite(flow.Bound(len(m.Network.Nodes), m.edges, kept, m.result.Price, func(e int) bool { return l.edges[e] }, l.node))
-}
-
 // solve finds what is really left, from both sides.
 func (m *maker) solve(l *Loss) {
 	kept, _ := m.left(l)
-	r := flow.Solve(len(m.Network.Nodes), m.without(l), kept, flow.Config{Gap: 0.15, Phases: 100, Price: m.result.Price})
-	l.AtLeast, l.AtMost = finite(r.Lower), min(l.AtMost, finite(r.Upper))
+	r := flow.Solve(len(m.Network.Nodes), m.without(l), kept, flow.Config{Gap: 0.15, Phases: m.phases(100, 100)})
+	l.most = min(l.most, r.Upper)
+	l.AtLeast, l.AtMost = finite(r.Lower), finite(l.most)
 }
 
 func (m *maker) without(l *Loss) []flow.Edge {
 	edges := slices.Clone(m.edges)
-	for i := range edges {
-		if l.edges[i] {
-			edges[i].Capacity = 0
-		}
+	for _, e := range l.edges {
+		edges[e].Capacity = 0
 	}
 	return edges
 }

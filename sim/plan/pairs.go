@@ -14,10 +14,11 @@ import (
 type Pair struct {
 	From      qsc.NodeID  `json:"from"`
 	To        qsc.NodeID  `json:"to"`
-	Single    qsc.BitRate `json:"single"`    // over the widest path
-	Protected qsc.BitRate `json:"protected"` // over as many disjoint paths as were asked for, all of which are needed; 0: there are fewer
-	Paths     int         `json:"paths"`     // disjoint paths that there are, at most as many as were asked for
-	Hops      int         `json:"hops"`      // of the longest path used
+	Single    qsc.BitRate `json:"single"`          // over the widest path
+	Protected qsc.BitRate `json:"protected"`       // over Paths disjoint paths, all of which are needed
+	Paths     int         `json:"paths"`           // disjoint paths that there are, at most as many as were asked for
+	Fewer     bool        `json:"fewer,omitempty"` // than were asked for
+	Hops      int         `json:"hops"`            // of the longest path used
 }
 
 // pairs reckons every two nodes; the plan keeps the best and the worst.
@@ -35,24 +36,49 @@ func (m *maker) pairs() error {
 	}
 	m.plan.PairCount = len(demands)
 	demands = thin(demands)
-	found, err := g.Compute(demands)
+	routes, err := disjoint(g, demands)
 	if err != nil {
 		return err
 	}
 	wide := m.widest()
 	for i, d := range demands {
-		r := found.Routes(i)
-		p := Pair{From: d.From, To: d.To, Single: qsc.BitRate(wide[m.number[d.From]][m.number[d.To]]), Paths: r.Separate}
+		r := routes[i]
+		p := Pair{From: d.From, To: d.To, Single: qsc.BitRate(wide[m.number[d.From]][m.number[d.To]]), Paths: r.Separate, Fewer: r.Separate < d.Paths}
 		m.overPaths(&p, r)
 		m.plan.Pairs = append(m.plan.Pairs, p)
 	}
 	slices.SortStableFunc(m.plan.Pairs, func(a, b Pair) int {
-		return cmp.Or(-cmp.Compare(a.Protected, b.Protected), -cmp.Compare(a.Single, b.Single))
+		return cmp.Or(-cmp.Compare(a.Paths, b.Paths), -cmp.Compare(a.Protected, b.Protected), -cmp.Compare(a.Single, b.Single))
 	})
 	if all := m.plan.Pairs; len(all) > maxPairs {
 		m.plan.Pairs = slices.Concat(all[:maxPairs/2], all[len(all)-maxPairs/2:])
 	}
 	return nil
+}
+
+// disjoint finds as many disjoint paths as were asked for and, where there are
+// fewer, all that there are.
+func disjoint(g *route.Graph, demands []route.Demand) ([]route.Routes, error) {
+	found, err := g.Compute(demands)
+	if err != nil {
+		return nil, err
+	}
+	routes := make([]route.Routes, len(demands))
+	var fewer []route.Demand
+	var of []int
+	for i, d := range demands {
+		routes[i] = found.Routes(i)
+		if k := routes[i].Separate; k > 0 && k < d.Paths {
+			fewer, of = append(fewer, route.Demand{From: d.From, To: d.To, Paths: k}), append(of, i)
+		}
+	}
+	if found, err = g.Compute(fewer); err != nil {
+		return nil, err
+	}
+	for j, i := range of {
+		routes[i] = found.Routes(j)
+	}
+	return routes, nil
 }
 
 // maxReckoned bounds for how many pairs paths are sought.
@@ -85,7 +111,8 @@ func (m *maker) graph() (*route.Graph, error) {
 	return route.Build(nodes, links)
 }
 
-// overPaths fills in what the paths of a pair give.
+// overPaths fills in what the paths of a pair give. Over one path it is the widest
+// that counts.
 func (m *maker) overPaths(p *Pair, r route.Routes) {
 	least := math.Inf(1)
 	for _, path := range r.Paths {
@@ -97,7 +124,10 @@ func (m *maker) overPaths(p *Pair, r route.Routes) {
 			}
 		}
 	}
-	if r.Disjoint && len(r.Paths) > 0 && !math.IsInf(least, 1) {
+	switch {
+	case p.Paths == 1:
+		p.Protected = p.Single
+	case r.Disjoint && !math.IsInf(least, 1):
 		p.Protected = qsc.BitRate(least)
 	}
 }

@@ -80,6 +80,11 @@ func (m *maker) effort() float64 {
 // part is so much of a number as the effort allows, at least.
 func (m *maker) part(whole, least int) int { return max(least, int(float64(whole)*m.effort())) }
 
+// phases is the same for a solver's phases, of which small networks may have more.
+func (m *maker) phases(whole, least int) int {
+	return m.part(whole, least) * max(1, min(20, 100/len(m.Network.Nodes)))
+}
+
 // Limits of a plan.
 const (
 	maxDays  = 3660

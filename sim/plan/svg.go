@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"io"
 	"math"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -107,18 +108,18 @@ func (p *Plan) foot(c draw.Canvas) {
 	}
 }
 
+// crossingsInWords is the foot's second line: the first few that are.
 func (p *Plan) crossingsInWords() string {
-	s := ""
-	for i, x := range p.Crossings {
-		if i == 3 {
-			break
+	var all []string
+	for _, x := range p.Crossings {
+		if x.Km > 0 && len(all) < 3 {
+			all = append(all, x.String())
 		}
-		if s != "" {
-			s += "; "
-		}
-		s += fmt.Sprintf("from %.0f km %s gives more than %s", x.Km, x.To, x.From)
 	}
-	return s
+	if len(all) == 0 {
+		return ""
+	}
+	return "Over standard fibre: " + strings.Join(all, "; ") + "."
 }
 
 // widthOf is a line's width for a rate: a step for each factor of ten.

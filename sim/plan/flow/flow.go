@@ -86,7 +86,7 @@ func Solve(nodes int, edges []Edge, demands []Demand, cfg Config) Result {
 			s.restart()
 		}
 	}
-	r.Lower, r.Upper = r.Lower*s.unit, r.Upper*s.unit
+	r.Lower, r.Upper = r.Lower*s.unit, max(r.Lower, r.Upper)*s.unit // they may meet, but for rounding
 	return r
 }
 
@@ -130,9 +130,9 @@ func newSolver(nodes int, edges []Edge, demands []Demand) *solver {
 	return s
 }
 
-// A price to begin with is taken for what it is: the weight of an edge that bears
-// next to none is not brought down to nothing.
-const leastPrice = 1e-4
+// evenly is the part of the prices to begin with that is spread over all edges: a
+// change may have moved what limits the whole to where there was no price.
+const evenly = 0.1
 
 // begin sets the lengths by prices that were good for a like network.
 func (s *solver) begin(price []float64) {
@@ -140,10 +140,11 @@ func (s *solver) begin(price []float64) {
 		return
 	}
 	for e, c := range s.g.capacity {
-		if c > 0 && e < len(price) {
-			s.length[e] = max(price[e], leastPrice) / c
-		} else if c > 0 {
-			s.length[e] = leastPrice / c
+		if c > 0 {
+			s.length[e] = evenly / float64(len(price)) / c
+			if e < len(price) {
+				s.length[e] += price[e] / c
+			}
 		}
 	}
 	s.step, s.restartAt = firstStep/4, 4
@@ -317,47 +318,6 @@ func (s *solver) restart() {
 	s.rounds = 0
 	s.restartAt *= 2
 	s.step = max(s.step*stepDown, s.leastStep)
-}
-
-// Bound returns an upper bound on what every demand can have when some edges and
-// nodes are gone, by the prices of a solution of the whole: 0 when a demand
-// cannot be met at all. Demands that begin or end at a node that is gone do not
-// count.
-func Bound(nodes int, edges []Edge, demands []Demand, price []float64, gone func(edge int) bool, without int) float64 {
-	kept := make([]Edge, len(edges))
-	copy(kept, edges)
-	for e := range kept {
-		if gone(e) {
-			kept[e].Capacity = 0
-		}
-	}
-	left := make([]Demand, 0, len(demands))
-	for _, d := range demands {
-		if d.From != without && d.To != without {
-			left = append(left, d)
-		}
-	}
-	s := newSolver(nodes, kept, left)
-	if len(s.groups) == 0 {
-		return math.Inf(1)
-	}
-	total, cost := 0.0, 0.0
-	for e, c := range s.g.capacity {
-		if c > 0 {
-			s.length[e] = max(price[e], 1e-9) / c
-			total += s.length[e] * c
-		}
-	}
-	for _, g := range s.groups {
-		s.g.shortest(s.tree, g.source, s.length)
-		for i, to := range g.to {
-			if math.IsInf(s.tree.dist[to], 1) {
-				return 0
-			}
-			cost += g.amounts[i] * s.tree.dist[to]
-		}
-	}
-	return total / cost
 }
 
 // Distances returns the price of the cheapest way between any two nodes for one

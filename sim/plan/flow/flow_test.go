@@ -115,12 +115,19 @@ func TestRing(t *testing.T) {
 		t.Errorf("prices sum to %g", sum)
 	}
 	// Without one link three are left in a row: the middle one carries both.
-	without := Bound(4, ring, []Demand{{0, 2, 1}, {1, 3, 1}}, []float64{0.01, 0.98, 0.005, 0.005}, func(e int) bool { return e == 3 }, -1)
-	if without < 0.5-1e-9 || without > 0.53 {
-		t.Errorf("without a link at most %g, want 0.5", without)
+	without, cut := NewBounds(4, ring, []Demand{{0, 2, 1}, {1, 3, 1}}, []float64{0.01, 0.98, 0.005, 0.005}).Without([]int{3}, -1)
+	if without < 0.5-1e-9 || without > 0.53 || cut != 0 {
+		t.Errorf("without a link at most %g, want 0.5; cut off %g", without, cut)
 	}
-	if b := Bound(4, ring[:2], []Demand{{0, 3, 1}}, []float64{1, 1}, func(int) bool { return false }, -1); b != 0 {
-		t.Errorf("cut off: %g", b)
+	two := NewBounds(4, ring[:2], []Demand{{0, 2, 3}, {0, 3, 1}}, []float64{0.5, 0.5})
+	if most, cut := two.Without(nil, -1); cut != 0.25 || math.Abs(most-1.0/3) > 1e-9 {
+		t.Errorf("cut off %g, want a quarter; at most %g, want a third", cut, most)
+	}
+	if most, cut := two.Without([]int{0, 1}, 1); cut != 1 || !math.IsInf(most, 1) {
+		t.Errorf("without the middle: cut off %g, at most %g", cut, most)
+	}
+	if most, cut := two.Without(nil, 0); cut != 0 || !math.IsInf(most, 1) {
+		t.Errorf("without who wants all: cut off %g, at most %g", cut, most)
 	}
 }
 

@@ -5,10 +5,11 @@ import "math"
 // graph is a network in rows of arcs: those of node v are first[v] to first[v+1].
 type graph struct {
 	first    []int32
-	to       []int32
-	edge     []int32
+	arcs     []arc
 	capacity []float64
 }
+
+type arc struct{ to, edge int32 }
 
 func newGraph(nodes int, edges []Edge) *graph {
 	g := &graph{first: make([]int32, nodes+1), capacity: make([]float64, len(edges))}
@@ -22,10 +23,10 @@ func newGraph(nodes int, edges []Edge) *graph {
 	for v := range nodes {
 		g.first[v+1] += g.first[v]
 	}
-	g.to, g.edge = make([]int32, g.first[nodes]), make([]int32, g.first[nodes])
+	g.arcs = make([]arc, g.first[nodes])
 	next := append([]int32(nil), g.first...)
 	put := func(from, to, edge int) {
-		g.to[next[from]], g.edge[next[from]] = int32(to), int32(edge)
+		g.arcs[next[from]] = arc{int32(to), int32(edge)}
 		next[from]++
 	}
 	for i, e := range edges {
@@ -71,11 +72,10 @@ func (g *graph) shortest(t *tree, source int, length []float64) {
 			continue
 		}
 		t.order = append(t.order, v)
-		for a := g.first[v]; a < g.first[v+1]; a++ {
-			w, e := g.to[a], g.edge[a]
-			if d := top.dist + length[e]; d < t.dist[w] {
-				t.dist[w], t.from[w], t.via[w] = d, v, e
-				t.push(entry{d, w})
+		for _, a := range g.arcs[g.first[v]:g.first[v+1]] {
+			if d := top.dist + length[a.edge]; d < t.dist[a.to] {
+				t.dist[a.to], t.from[a.to], t.via[a.to] = d, v, a.edge
+				t.push(entry{d, a.to})
 			}
 		}
 	}
@@ -86,7 +86,8 @@ const mostPasses = 5
 
 // again fills the tree as shortest does, from the order in which the nodes were
 // reached by lengths that were not much different: a few passes over the nodes in
-// that order take the place of the heap. The order is changed into the new one.
+// that order take the place of the heap. The order, of all nodes that can be
+// reached, is changed into the new one.
 func (g *graph) again(t *tree, source int, length []float64, order []int32) {
 	for v := range t.dist {
 		t.dist[v] = math.Inf(1)
@@ -118,11 +119,10 @@ func (g *graph) relax(t *tree, length []float64, order []int32) (late bool) {
 	}
 	for i, v := range order {
 		dv := t.dist[v]
-		for a := g.first[v]; a < g.first[v+1]; a++ {
-			w, e := g.to[a], g.edge[a]
-			if d := dv + length[e]; d < t.dist[w] {
-				t.dist[w], t.from[w], t.via[w] = d, v, e
-				late = late || t.turn[w] <= int32(i)
+		for _, a := range g.arcs[g.first[v]:g.first[v+1]] {
+			if d := dv + length[a.edge]; d < t.dist[a.to] {
+				t.dist[a.to], t.from[a.to], t.via[a.to] = d, v, a.edge
+				late = late || t.turn[a.to] <= int32(i)
 			}
 		}
 	}
@@ -142,7 +142,7 @@ func (t *tree) sorted(order []int32) bool {
 	}
 	for i, v := range order {
 		t.turn[v] = int32(i)
-		if i > 0 && t.turn[t.from[v]] >= int32(i) {
+		if i > 0 && !math.IsInf(t.dist[v], 1) && t.turn[t.from[v]] >= int32(i) {
 			return false
 		}
 	}

@@ -94,7 +94,7 @@ func (a *app) reckon(ctx context.Context, network string, o planOptions) error {
 	if a.json {
 		return a.answer(p)
 	}
-	return a.showPlan(p, o.svg)
+	return a.showPlan(p, o)
 }
 
 // draw writes the picture whole or not at all.
@@ -117,7 +117,7 @@ func draw(p *plan.Plan, path string) error {
 // How many rows of a long list people see; --json has all.
 const planRows = 12
 
-func (a *app) showPlan(p *plan.Plan, svg string) error {
+func (a *app) showPlan(p *plan.Plan, o planOptions) error {
 	fmt.Fprintf(a.out, "%s: %d nodes, %d links, reckoned in %.2f s\n\n", first(p.Title, p.Network), p.Nodes, len(p.Links), p.Seconds)
 	for _, part := range []struct {
 		title string
@@ -125,7 +125,7 @@ func (a *app) showPlan(p *plan.Plan, svg string) error {
 		more  int
 	}{
 		{"links, the scarcest first", linkPlan(p), len(p.Links) - planRows},
-		{"between nodes, when nobody else wants anything", pairPlan(p), p.PairCount - planRows},
+		{"between nodes, when nobody else wants anything", pairPlan(p, o.paths), p.PairCount - planRows},
 		{"when it is lost (demand of a lost node's own terminals left out)", lossPlan(p), len(p.Losses) - planRows},
 		{"satellite passes with key", passPlan(p), plan.WithKey(p.Passes) - planRows},
 		{"what to add", advicePlan(p), 0},
@@ -143,8 +143,8 @@ func (a *app) showPlan(p *plan.Plan, svg string) error {
 		fmt.Fprintln(a.out)
 	}
 	a.showDemand(p)
-	if svg != "" {
-		a.tell("picture: %s", svg)
+	if o.svg != "" {
+		a.tell("picture: %s", o.svg)
 	}
 	return nil
 }
@@ -152,12 +152,21 @@ func (a *app) showPlan(p *plan.Plan, svg string) error {
 func (a *app) showDemand(p *plan.Plan) {
 	d := p.Demand
 	fmt.Fprintf(a.out, "Demand: %d pairs of %d terminals want %v in all, %v of end-to-end key with every disjoint path counted.\n", d.Pairs, p.Terminals, d.Wanted, d.Spent)
-	fmt.Fprintf(a.out, "Served: every pair at once can have %.3g times that, and no plan gives more than %.3g times.\n", d.AtLeast, d.AtMost)
-	if d.Autonomy >= 0 {
-		fmt.Fprintf(a.out, "Autonomy: full rings last %s when every source stops; %s is empty first.\n", show.Duration(days(d.Autonomy)), d.Weakest)
+	if d.Cut > 0 {
+		fmt.Fprintf(a.out, "Cut off: %.1f %% of it has no way at all and is left out of what follows.\n", 100*d.Cut)
 	}
+	if d.AtMost > 0 {
+		fmt.Fprintf(a.out, "Served: every pair at once can have %.3g times that, and no plan gives more than %.3g times.\n", d.AtLeast, d.AtMost)
+	}
+	if d.Autonomy >= 0 {
+		fmt.Fprintf(a.out, "Autonomy: full rings last %s for the whole demand when every source stops; %s is empty first.\n", show.Duration(days(d.Autonomy)), d.Weakest)
+	}
+	if d.Lasts >= 0 {
+		fmt.Fprintf(a.out, "Too much is wanted: even with the sources full rings last %s; %s is empty first.\n", show.Duration(days(d.Lasts)), d.Shortest)
+	}
+	fmt.Fprintln(a.out, "\nOver standard fibre")
 	for _, c := range p.Crossings {
-		fmt.Fprintf(a.out, "From %.0f km %s gives more than %s (%v there).\n", c.Km, c.To, c.From, qsc.BitRate(c.Rate))
+		fmt.Fprintf(a.out, "  %v\n", c)
 	}
 	if p.Weather != "" {
 		fmt.Fprintln(a.out, p.Weather)
@@ -169,14 +178,14 @@ func days(d float64) time.Duration {
 }
 
 func linkPlan(p *plan.Plan) *show.Table {
-	t := show.NewTable("LINK", "KIND", "DEVICE", "KM", "LOSS", "RATE", "ERROR RATE", "BLOCK IN", "USED", "RINGS LAST", "BOUND")
+	t := show.NewTable("LINK", "KIND", "DEVICE", "KM", "LOSS", "RATE", "ERROR RATE", "BLOCK IN", "LOAD", "LASTS ALONE", "AND WITH SOURCE", "BOUND")
 	for _, l := range plan.Scarcest(p.Links, planRows) {
 		device := l.Preset
 		if l.Assumed {
 			device += " (assumed)"
 		}
 		t.Row(string(l.ID), l.Kind, device, blank("%.4g", l.Distance), blank("%.3g dB", l.Loss), l.Rate.String(), percent(l.QBER),
-			seconds(l.Fill), fmt.Sprintf("%.0f %%", 100*l.Use), lasts(l.Autonomy), l.Bound)
+			seconds(l.Fill), load(l.Load), lasts(l.Autonomy, "not used"), lasts(l.Lasts, "for ever"), l.Bound)
 	}
 	return t
 }
@@ -195,21 +204,29 @@ func seconds(s float64) string {
 	return show.Duration(time.Duration(s * 1e9).Round(10 * time.Millisecond))
 }
 
-func lasts(d float64) string {
+// load is the demand over the rate.
+func load(l float64) string {
+	if l >= 10 {
+		return fmt.Sprintf("%.3g ×", l)
+	}
+	return fmt.Sprintf("%.0f %%", 100*l)
+}
+
+func lasts(d float64, never string) string {
 	if d < 0 {
-		return "not used"
+		return never
 	}
 	return show.Duration(days(d))
 }
 
-func pairPlan(p *plan.Plan) *show.Table {
-	t := show.NewTable("FROM", "TO", "ONE PATH", "DISJOINT PATHS", "PROTECTED", "HOPS")
+func pairPlan(p *plan.Plan, asked int) *show.Table {
+	t := show.NewTable("FROM", "TO", "ONE PATH", "DISJOINT PATHS", "OVER ALL OF THEM", "HOPS")
 	for _, x := range ends(p.Pairs, planRows) {
-		protected := "too few paths"
-		if x.Protected > 0 {
-			protected = x.Protected.String()
+		paths := fmt.Sprint(x.Paths)
+		if x.Fewer {
+			paths = fmt.Sprintf("%d of %d", x.Paths, asked)
 		}
-		t.Row(string(x.From), string(x.To), x.Single.String(), fmt.Sprint(x.Paths), protected, fmt.Sprint(x.Hops))
+		t.Row(string(x.From), string(x.To), x.Single.String(), paths, x.Protected.String(), fmt.Sprint(x.Hops))
 	}
 	return t
 }
@@ -225,7 +242,7 @@ func ends[T any](all []T, n int) []T {
 func lossPlan(p *plan.Plan) *show.Table {
 	t := show.NewTable("LOST", "CUT OFF", "SERVED AT LEAST", "AT MOST")
 	for _, l := range p.Losses[:min(planRows, len(p.Losses))] {
-		t.Row(l.What, fmt.Sprintf("%.1f %%", 100*l.Cut), blank("%.3g ×", l.AtLeast), fmt.Sprintf("%.3g ×", l.AtMost))
+		t.Row(l.What, fmt.Sprintf("%.1f %%", 100*l.Cut), blank("%.3g ×", l.AtLeast), blank("%.3g ×", l.AtMost))
 	}
 	return t
 }
