@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"io"
@@ -27,6 +28,12 @@ const (
 	margin      vg.Length = 14
 )
 
+// Readers have other fonts than the library measures with.
+const (
+	ourFont = "font-family:Liberation Sans"
+	fonts   = ourFont + ",Arial,Helvetica,sans-serif"
+)
+
 // WriteSVG draws the plan on one sheet. The same plan gives the same bytes.
 func (p *Plan) WriteSVG(w io.Writer) error {
 	c := vgsvg.NewWith(vgsvg.UseWH(sheetWidth, sheetHeight))
@@ -43,7 +50,11 @@ func (p *Plan) WriteSVG(w io.Writer) error {
 	if err := p.drawCurves(right); err != nil {
 		return qsc.E("plan.WriteSVG", qsc.Other, p.Network, "%w", err)
 	}
-	if _, err := c.WriteTo(w); err != nil {
+	var b bytes.Buffer
+	if _, err := c.WriteTo(&b); err != nil {
+		return qsc.E("plan.WriteSVG", qsc.Other, p.Network, "%w", err)
+	}
+	if _, err := w.Write(bytes.ReplaceAll(b.Bytes(), []byte(ourFont), []byte(fonts))); err != nil {
 		return qsc.E("plan.WriteSVG", qsc.NoSpace, p.Network, "%w", err)
 	}
 	return nil
@@ -54,6 +65,7 @@ var (
 	faint = color.RGBA{0x6b, 0x75, 0x85, 0xff}
 	paper = color.RGBA{0xf6, 0xf8, 0xfb, 0xff}
 	rule  = color.RGBA{0xdd, 0xe3, 0xea, 0xff}
+	band  = color.RGBA{0xff, 0xe2, 0x8a, 0xff}
 )
 
 // kindColours are told apart by those who see no red or green, too (Okabe and Ito).
@@ -87,21 +99,27 @@ func (p *Plan) head(c draw.Canvas) {
 }
 
 func (p *Plan) summary() string {
-	return fmt.Sprintf("%s: %d nodes, %d links, %d terminals in %d pairs that want %v in all; every pair can have %s times that",
-		p.Network, p.Nodes, len(p.Links), p.Terminals, p.Demand.Pairs, p.Demand.Wanted, times(p.Demand.AtLeast, p.Demand.AtMost))
+	s := fmt.Sprintf("%s: %d nodes, %d links, %d terminals in %d pairs that want %v in all", p.Network, p.Nodes, len(p.Links), p.Terminals, p.Demand.Pairs, p.Demand.Wanted)
+	if p.Demand.AtMost == 0 {
+		return s
+	}
+	low, high := Share(p.Demand.AtLeast), Share(p.Demand.AtMost)
+	if low == high {
+		return s + "; every pair can have " + low + " that"
+	}
+	return s + "; every pair can have " + low + " that, no plan gives more than " + high
 }
 
-// times prints two bounds as one figure where they agree.
-func times(low, high float64) string {
-	a, b := fmt.Sprintf("%.3g", low), fmt.Sprintf("%.3g", high)
-	if a == b {
-		return a
+// Share prints how many times what is wanted can be had: "1.57 times", "0.0016 % of".
+func Share(times float64) string {
+	if times < 0.01 {
+		return fmt.Sprintf("%.2g %% of", 100*times)
 	}
-	return a + " to " + b
+	return fmt.Sprintf("%.3g times", times)
 }
 
 func (p *Plan) foot(c draw.Canvas) {
-	words := "Rates by closed formulas, finite key where the bound has one. Map: width of a line is the rate, colour the kind of link; dashed: through the air or couriered. Near nodes are drawn apart."
+	words := "Rates by closed formulas, finite key where the bound has one. Map: a line is as wide as its rate is high, dashed through the air or by courier; stretched to fill the sheet, near nodes drawn apart."
 	c.FillText(text(9, faint), vg.Point{X: margin, Y: footHeight/2 + 5}, words)
 	if s := p.crossingsInWords(); s != "" {
 		c.FillText(text(9, faint), vg.Point{X: margin, Y: footHeight/2 - 8}, s)
@@ -113,7 +131,8 @@ func (p *Plan) crossingsInWords() string {
 	var all []string
 	for _, x := range p.Crossings {
 		if x.Km > 0 && len(all) < 3 {
-			all = append(all, x.String())
+			words, _, _ := strings.Cut(x.String(), " (")
+			all = append(all, words)
 		}
 	}
 	if len(all) == 0 {

@@ -11,10 +11,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/quantum-secure-cloud/qsc"
-	"github.com/quantum-secure-cloud/qsc/control/topology"
 )
-
-type topologyNode = topology.Node
 
 // The rates that the plot shows.
 const (
@@ -60,7 +57,7 @@ func (p *Plan) drawCurves(c draw.Canvas) error {
 
 // curveLegend names the curves in the corner where none passes.
 func (p *Plan) curveLegend(c draw.Canvas) {
-	const width, row = 190, 13
+	const width, row = 205, 13
 	x, y := c.Max.X-width, c.Max.Y-10
 	c.SetColor(color.White)
 	c.Fill(vg.Rectangle{Min: vg.Point{X: x - 8, Y: y - vg.Length(row*len(p.Curves)) - 8}, Max: vg.Point{X: c.Max.X, Y: c.Max.Y}}.Path())
@@ -70,7 +67,7 @@ func (p *Plan) curveLegend(c draw.Canvas) {
 		y -= row
 	}
 	c.DrawGlyph(draw.GlyphStyle{Color: ink, Radius: 3.2, Shape: draw.CircleGlyph{}}, vg.Point{X: x + 11, Y: y})
-	c.FillText(text(9, ink), vg.Point{X: x + 28, Y: y}, "links of this network")
+	c.FillText(text(9, ink), vg.Point{X: x + 28, Y: y}, "links of this network, by kind")
 }
 
 func curveStyle(i int) draw.LineStyle {

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 
@@ -11,12 +10,14 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/control/topology"
+	"github.com/quantum-secure-cloud/qsc/node"
 )
 
 // place is a node on the map, in degrees or, where none has a place, on a circle.
 type place struct {
-	x, y float64
-	air  bool // a satellite: drawn above its ground stations
+	x, y  float64
+	loose bool // not given: drawn above the others
 }
 
 // atlas is the map in the making. It is a plot.Plotter.
@@ -25,7 +26,10 @@ type atlas struct {
 	at     map[qsc.NodeID]place
 	globe  bool // x and y are degrees
 	degree map[qsc.NodeID]int
-	taken  []vg.Rectangle // by what is written already
+	air    map[qsc.NodeID]bool // satellites
+	taken  []vg.Rectangle      // by what is written already
+	lines  [][2]vg.Point       // the links as they are drawn
+	points []vg.Point          // the nodes
 }
 
 func (p *Plan) drawMap(c draw.Canvas) error {
@@ -42,7 +46,7 @@ func (p *Plan) drawMap(c draw.Canvas) error {
 
 // atlas finds a place for every node.
 func (p *Plan) atlas() *atlas {
-	a := &atlas{p: p, at: map[qsc.NodeID]place{}, degree: map[qsc.NodeID]int{}}
+	a := &atlas{p: p, at: map[qsc.NodeID]place{}, degree: map[qsc.NodeID]int{}, air: map[qsc.NodeID]bool{}}
 	for _, l := range p.Links {
 		a.degree[l.Ends[0]]++
 		a.degree[l.Ends[1]]++
@@ -51,6 +55,11 @@ func (p *Plan) atlas() *atlas {
 		if s, ok := p.net.Site(n.Site); ok && s.Location.Known {
 			a.at[n.ID] = place{x: s.Location.Lon, y: s.Location.Lat}
 			a.globe = true
+		}
+	}
+	for _, l := range p.net.Links {
+		if l.Kind == topology.KindSatellite {
+			a.air[a.flying(l)] = true
 		}
 	}
 	a.spread()
@@ -67,6 +76,9 @@ func (p *Plan) atlas() *atlas {
 	}
 	return a
 }
+
+// flying is that end of a satellite's link which is not its station.
+func (a *atlas) flying(l topology.Link) qsc.NodeID { return l.Other(node.StationOf(a.p.net, l)) }
 
 // spread moves nodes of one place a little apart.
 func (a *atlas) spread() {
@@ -89,7 +101,7 @@ func (a *atlas) spread() {
 func (a *atlas) above(id qsc.NodeID) place {
 	top, x, n := math.Inf(-1), 0.0, 0.0
 	for _, at := range a.at {
-		if !at.air {
+		if !at.loose {
 			top = math.Max(top, at.y)
 		}
 	}
@@ -102,7 +114,7 @@ func (a *atlas) above(id qsc.NodeID) place {
 	if n == 0 {
 		n = 1
 	}
-	return place{x: x / n, y: top + math.Max(0.3*(top-low), 0.15*math.Abs(a.width())), air: true}
+	return place{x: x / n, y: top + math.Max(0.3*(top-low), 0.15*math.Abs(a.width())), loose: true}
 }
 
 func (a *atlas) width() float64 {
@@ -113,90 +125,6 @@ func (a *atlas) width() float64 {
 	return high - low
 }
 
-// frame sets the axes so that a degree is as long as it is on the ground.
-func (a *atlas) frame(pl *plot.Plot, c draw.Canvas) {
-	var x, y span
-	for _, at := range a.at {
-		x.take(at.x)
-		y.take(at.y)
-	}
-	x.pad(0.12)
-	y.pad(0.12)
-	shrink := 1.0
-	if a.globe {
-		shrink = math.Max(0.2, math.Cos((y.low+y.high)/2*math.Pi/180))
-	}
-	size := c.Size()
-	want := float64((size.X - 50) / (size.Y - 90)) // width over height of the drawing
-	if have := (x.high - x.low) * shrink / (y.high - y.low); have < want {
-		x.widen(want / have)
-	} else {
-		y.widen(have / want)
-	}
-	pl.X.Min, pl.X.Max, pl.Y.Min, pl.Y.Max = x.low, x.high, y.low, y.high
-}
-
-// span is what an axis shows.
-type span struct {
-	low, high float64
-	set       bool
-}
-
-func (s *span) take(v float64) {
-	if !s.set {
-		*s = span{v, v, true}
-	}
-	s.low, s.high = math.Min(s.low, v), math.Max(s.high, v)
-}
-
-func (s *span) pad(part float64) {
-	d := math.Max(s.high-s.low, 0.05) * part
-	s.low, s.high = s.low-d, s.high+d
-}
-
-func (s *span) widen(times float64) {
-	mid, half := (s.low+s.high)/2, (s.high-s.low)/2*times
-	s.low, s.high = mid-half, mid+half
-}
-
-func (a *atlas) axes(pl *plot.Plot) {
-	for _, ax := range []*plot.Axis{&pl.X, &pl.Y} {
-		ax.Color, ax.Tick.Color, ax.LineStyle.Width = rule, rule, 0.8
-		ax.Tick.Label.Color, ax.Tick.Label.Font = faint, text(8, faint).Font
-		ax.Padding = 0
-		if !a.globe {
-			ax.Tick.Marker = plot.ConstantTicks(nil)
-		}
-	}
-	if a.globe {
-		pl.X.Tick.Marker = degrees{pl.X.Tick.Marker, "E", "W"}
-		pl.Y.Tick.Marker = degrees{pl.Y.Tick.Marker, "N", "S"}
-	}
-}
-
-// degrees writes ticks as people write places.
-type degrees struct {
-	plot.Ticker
-	plus, minus string
-}
-
-// Ticks implements plot.Ticker.
-func (d degrees) Ticks(low, high float64) []plot.Tick {
-	ticks := d.Ticker.Ticks(low, high)
-	for i, t := range ticks {
-		switch {
-		case t.Label == "":
-		case t.Value < 0:
-			ticks[i].Label = fmt.Sprintf("%g°%s", math.Abs(round6(t.Value)), d.minus)
-		default:
-			ticks[i].Label = fmt.Sprintf("%g°%s", round6(t.Value), d.plus)
-		}
-	}
-	return ticks
-}
-
-func round6(v float64) float64 { return math.Round(v*1e6) / 1e6 }
-
 // Plot implements plot.Plotter.
 func (a *atlas) Plot(c draw.Canvas, pl *plot.Plot) {
 	tx, ty := pl.Transforms(&c)
@@ -206,24 +134,55 @@ func (a *atlas) Plot(c draw.Canvas, pl *plot.Plot) {
 		on[id] = vg.Point{X: tx(at.x), Y: ty(at.y)}
 	}
 	a.apart(on, c)
-	point := func(id qsc.NodeID) vg.Point { return on[id] }
+	a.taken = append(a.taken, vg.Rectangle{Min: vg.Point{X: c.Min.X, Y: c.Max.Y - legendHeight}, Max: c.Max})
+	for _, n := range a.p.net.Nodes {
+		a.taken, a.points = append(a.taken, around(on[n.ID], 5, 5)), append(a.points, on[n.ID])
+	}
+	a.links(c, on)
+	a.nodes(c, on)
+	for _, l := range Scarcest(a.p.Links, a.labelled()) {
+		a.label(c, on[l.Ends[0]], on[l.Ends[1]], l)
+	}
+}
+
+// limiting is from which part of what limits the whole a link is marked.
+const limiting = 0.1
+
+// links draws the fastest last, above bands that mark those that limit the whole.
+func (a *atlas) links(c draw.Canvas, on map[qsc.NodeID]vg.Point) {
 	links := slices.Clone(a.p.Links)
 	slices.SortStableFunc(links, func(x, y Link) int { return cmp.Compare(x.Rate, y.Rate) })
-	for _, n := range a.p.net.Nodes {
-		a.taken = append(a.taken, around(point(n.ID), 5, 5))
+	for _, l := range links {
+		from, to := on[l.Ends[0]], on[l.Ends[1]]
+		a.lines = append(a.lines, [2]vg.Point{from, to})
+		if l.Price >= limiting {
+			c.StrokeLine2(draw.LineStyle{Color: band, Width: 11}, from.X, from.Y, to.X, to.Y)
+		}
 	}
 	for _, l := range links {
-		style := draw.LineStyle{Color: kindColours[l.Kind], Width: widthOf(l.Rate)}
-		if l.Kind == "satellite" || l.Kind == "preshared" {
-			style.Dashes = []vg.Length{5, 3}
-		}
-		from, to := point(l.Ends[0]), point(l.Ends[1])
-		c.StrokeLine2(style, from.X, from.Y, to.X, to.Y)
+		from, to := on[l.Ends[0]], on[l.Ends[1]]
+		c.StrokeLine2(a.style(l), from.X, from.Y, to.X, to.Y)
 	}
-	a.nodes(c, point)
-	for _, l := range links[:min(len(links), labelled)] {
-		a.label(c, point(l.Ends[0]), point(l.Ends[1]), l)
+}
+
+// style is a link's line: thinner where there are many.
+func (a *atlas) style(l Link) draw.LineStyle {
+	style := draw.LineStyle{Color: kindColours[l.Kind], Width: widthOf(l.Rate)}
+	switch n := len(a.p.net.Nodes); {
+	case n > 300:
+		style.Width *= 0.4
+	case n > named:
+		style.Width *= 0.7
 	}
+	style.Dashes = dashesOf(l.Kind)
+	return style
+}
+
+func dashesOf(kind string) []vg.Length {
+	if kind == topology.KindSatellite || kind == topology.KindPreshared {
+		return []vg.Length{5, 3}
+	}
+	return nil
 }
 
 // Nodes of a small network are drawn at least so far apart, in points, so that the
@@ -281,109 +240,32 @@ func (a *atlas) grid(c draw.Canvas, pl *plot.Plot, tx, ty func(float64) vg.Lengt
 	}
 }
 
-// labelled is how many links get their rate written on them.
-const labelled = 24
-
-// label writes a link's rate on it, where there is room: the table has it, too.
-func (a *atlas) label(c draw.Canvas, from, to vg.Point, l Link) {
-	t := text(8, kindColours[l.Kind])
-	words := l.Rate.String()
-	w := t.Width(words)/2 + 2
-	for _, part := range []vg.Length{0.5, 0.4, 0.6, 0.3, 0.7} {
-		at := vg.Point{X: from.X + part*(to.X-from.X), Y: from.Y + part*(to.Y-from.Y)}
-		if box := around(at, w, 6); free(box, a.taken) && within(box, c.Rectangle) {
-			a.write(c, t, at, box, words)
-			return
-		}
-	}
-}
-
-// write puts words into a box of their own.
-func (a *atlas) write(c draw.Canvas, t draw.TextStyle, at vg.Point, box vg.Rectangle, words string) {
-	a.taken = append(a.taken, box)
-	c.SetColor(paper)
-	c.Fill(box.Path())
-	t.XAlign = draw.XCenter
-	c.FillText(t, at, words)
-}
-
 // named is up to how many nodes all are named; beyond, only the best joined.
 const named = 40
 
-func (a *atlas) nodes(c draw.Canvas, point func(qsc.NodeID) vg.Point) {
+func (a *atlas) nodes(c draw.Canvas, on map[qsc.NodeID]vg.Point) {
 	nodes := slices.Clone(a.p.net.Nodes)
-	slices.SortStableFunc(nodes, func(x, y topologyNode) int { return -cmp.Compare(a.degree[x.ID], a.degree[y.ID]) })
-	radius := vg.Length(4)
-	if len(nodes) > named {
-		radius = 2.4
+	slices.SortStableFunc(nodes, func(x, y topology.Node) int { return -cmp.Compare(a.degree[x.ID], a.degree[y.ID]) })
+	radius, halo := vg.Length(4), vg.Length(1.4)
+	switch n := len(nodes); {
+	case n > 300:
+		radius, halo = 1.3, 0.3
+	case n > named:
+		radius, halo = 2.4, 1
 	}
 	for _, n := range nodes {
-		at := point(n.ID)
-		shape := draw.GlyphDrawer(draw.CircleGlyph{})
-		if a.at[n.ID].air {
-			shape = draw.PyramidGlyph{}
-		}
-		c.DrawGlyph(draw.GlyphStyle{Color: paper, Radius: radius + 1.4, Shape: shape}, at)
-		c.DrawGlyph(draw.GlyphStyle{Color: ink, Radius: radius, Shape: shape}, at)
-	}
-	a.names(c, nodes, point)
-}
-
-// names writes the nodes' names where there is room, the best joined first.
-func (a *atlas) names(c draw.Canvas, nodes []topologyNode, point func(qsc.NodeID) vg.Point) {
-	style := text(9, ink)
-	if len(nodes) > named {
-		style = text(7, ink)
-		nodes = nodes[:named]
-	}
-	for _, n := range nodes {
-		name := a.nameOf(n)
-		w, h := style.Width(name), style.Height(name)
-		at := point(n.ID)
-		for _, off := range []vg.Point{{Y: 12}, {Y: -12}, {X: w/2 + 8}, {X: -w/2 - 8}, {X: w/2 + 6, Y: 9}, {X: -w/2 - 6, Y: 9}, {X: w/2 + 6, Y: -9}, {X: -w/2 - 6, Y: -9}} {
-			box := around(at.Add(off), w/2+1, h/2+1)
-			if free(box, a.taken) && within(box, c.Rectangle) {
-				a.write(c, style, at.Add(off), box, name)
-				break
-			}
+		c.DrawGlyph(draw.GlyphStyle{Color: paper, Radius: radius + halo, Shape: a.shape(n.ID)}, on[n.ID])
+		c.DrawGlyph(draw.GlyphStyle{Color: ink, Radius: radius, Shape: a.shape(n.ID)}, on[n.ID])
+		if a.globe && a.at[n.ID].loose && !a.air[n.ID] {
+			c.DrawGlyph(draw.GlyphStyle{Color: paper, Radius: radius * 0.55, Shape: draw.CircleGlyph{}}, on[n.ID])
 		}
 	}
+	a.names(c, nodes, on)
 }
 
-func (a *atlas) nameOf(n topologyNode) string {
-	if s, ok := a.p.net.Site(n.Site); ok && s.Title != "" && string(s.ID) == string(n.ID) {
-		return s.Title
+func (a *atlas) shape(id qsc.NodeID) draw.GlyphDrawer {
+	if a.air[id] {
+		return draw.PyramidGlyph{}
 	}
-	return string(n.ID)
-}
-
-func around(p vg.Point, w, h vg.Length) vg.Rectangle {
-	return vg.Rectangle{Min: vg.Point{X: p.X - w, Y: p.Y - h}, Max: vg.Point{X: p.X + w, Y: p.Y + h}}
-}
-
-func free(box vg.Rectangle, taken []vg.Rectangle) bool {
-	return !slices.ContainsFunc(taken, func(t vg.Rectangle) bool {
-		return box.Min.X < t.Max.X && t.Min.X < box.Max.X && box.Min.Y < t.Max.Y && t.Min.Y < box.Max.Y
-	})
-}
-
-func within(box, all vg.Rectangle) bool {
-	return box.Min.X >= all.Min.X && box.Max.X <= all.Max.X && box.Min.Y >= all.Min.Y && box.Max.Y <= all.Max.Y
-}
-
-// legend names the kinds that there are, along the map's upper edge.
-func (a *atlas) legend(c draw.Canvas) {
-	x, y := c.Min.X+44, c.Max.Y-10
-	seen := map[string]bool{}
-	for _, l := range a.p.Links {
-		if seen[l.Kind] {
-			continue
-		}
-		seen[l.Kind] = true
-		style := draw.LineStyle{Color: kindColours[l.Kind], Width: 2.6}
-		c.StrokeLine2(style, x, y, x+16, y)
-		t := text(9, ink)
-		c.FillText(t, vg.Point{X: x + 20, Y: y}, l.Kind)
-		x += 20 + t.Width(l.Kind) + 14
-	}
+	return draw.CircleGlyph{}
 }

@@ -156,7 +156,7 @@ func (a *app) showDemand(p *plan.Plan) {
 		fmt.Fprintf(a.out, "Cut off: %.1f %% of it has no way at all and is left out of what follows.\n", 100*d.Cut)
 	}
 	if d.AtMost > 0 {
-		fmt.Fprintf(a.out, "Served: every pair at once can have %.3g times that, and no plan gives more than %.3g times.\n", d.AtLeast, d.AtMost)
+		fmt.Fprintf(a.out, "Served: every pair at once can have %s that, and no plan gives more than %s it.\n", plan.Share(d.AtLeast), plan.Share(d.AtMost))
 	}
 	if d.Autonomy >= 0 {
 		fmt.Fprintf(a.out, "Autonomy: full rings last %s for the whole demand when every source stops; %s is empty first.\n", show.Duration(days(d.Autonomy)), d.Weakest)
@@ -242,9 +242,20 @@ func ends[T any](all []T, n int) []T {
 func lossPlan(p *plan.Plan) *show.Table {
 	t := show.NewTable("LOST", "CUT OFF", "SERVED AT LEAST", "AT MOST")
 	for _, l := range p.Losses[:min(planRows, len(p.Losses))] {
-		t.Row(l.What, fmt.Sprintf("%.1f %%", 100*l.Cut), blank("%.3g ×", l.AtLeast), blank("%.3g ×", l.AtMost))
+		t.Row(l.What, fmt.Sprintf("%.1f %%", 100*l.Cut), share(l.AtLeast), share(l.AtMost))
 	}
 	return t
+}
+
+// share is how many times what is wanted can be had.
+func share(times float64) string {
+	switch {
+	case times == 0:
+		return ""
+	case times < 0.01:
+		return fmt.Sprintf("%.2g %%", 100*times)
+	}
+	return fmt.Sprintf("%.3g ×", times)
 }
 
 func passPlan(p *plan.Plan) *show.Table {
@@ -268,7 +279,7 @@ func advicePlan(p *plan.Plan) *show.Table {
 	}
 	t := show.NewTable("ADD", "SERVED THEN", "GAIN")
 	for _, x := range p.Advice {
-		t.Row(x.What, fmt.Sprintf("%.3g ×", x.AtLeast), fmt.Sprintf("%+.0f %%", 100*(x.Gain-1)))
+		t.Row(x.What, share(x.AtLeast), fmt.Sprintf("%+.0f %%", 100*(x.Gain-1)))
 	}
 	return t
 }
