@@ -108,7 +108,7 @@ func LoadConfig(path string) (Config, error) {
 		}
 	}
 	for link, d := range c.Device {
-		for _, p := range []*string{&d.Cert, &d.Key, &d.CA} {
+		for _, p := range []*string{&d.Cert, &d.Key, &d.CA, &d.File, &d.Events} {
 			if *p != "" {
 				*p = below(dir, *p)
 			}

@@ -2,7 +2,9 @@ package node
 
 import (
 	"crypto/tls"
+	"maps"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,38 +30,88 @@ import (
 //	blocks = "10.0.0.1:7920"         # etsi014: end A listens there for the lists of what makes a block, end B calls
 //	stream = "…"                     # etsi004: a UUID, the same at both ends, another for each provisioning
 //	since  = 2026-11-22T00:00:00Z    # etsi004: when the link was provisioned, the same at both ends
+//
+// A vendor's file of records {UUID, key}, which grows, and the event files of a
+// time tagger, of which key is distilled here, need less:
+//
+//	[device.koganei-otemachi]
+//	protocol = "record"
+//	file   = "vendor/keys.bin"
+//	blocks = "10.0.0.1:7920"         # as for etsi014; under [tls] where the node has it
+//
+//	[device.koganei-otemachi]
+//	protocol = "timetag"
+//	events  = "tagger"               # the directory that the tagger writes to
+//	channel = "10.0.0.1:7921"        # the public channel: the link's first end listens there, the second calls
+//	sifted  = 1000000                # bits of the key basis that make a block
+//	window  = "2ns"                  # within which two clicks are of a pair; default 2ns
+//	wiring  = "…"                    # which detector is which; see docs/design/devices.md
+//	opposite = [true, true]          # the values of a pair differ in the key basis, in the test basis
 type Device struct {
 	Protocol string    `toml:"protocol"`
-	KME      string    `toml:"kme"`
-	SAE      string    `toml:"sae"`
-	Peer     string    `toml:"peer"`
-	Cert     string    `toml:"cert"`
-	Key      string    `toml:"key"`
-	CA       string    `toml:"ca"`
+	KME      string    `toml:"kme,omitempty"`
+	SAE      string    `toml:"sae,omitempty"`
+	Peer     string    `toml:"peer,omitempty"`
+	Cert     string    `toml:"cert,omitempty"`
+	Key      string    `toml:"key,omitempty"`
+	CA       string    `toml:"ca,omitempty"`
 	Blocks   string    `toml:"blocks,omitempty"`
 	Stream   string    `toml:"stream,omitempty"`
 	Since    time.Time `toml:"since,omitempty"`
+
+	File     string  `toml:"file,omitempty"`
+	Events   string  `toml:"events,omitempty"`
+	Channel  string  `toml:"channel,omitempty"`
+	Sifted   int     `toml:"sifted,omitempty"`
+	Window   string  `toml:"window,omitempty"`
+	Wiring   string  `toml:"wiring,omitempty"`
+	Opposite [2]bool `toml:"opposite,omitempty"`
 }
 
 // check lists what is missing.
 func (d Device) check(link string, bad func(format string, args ...any)) {
-	for name, v := range map[string]string{"kme": d.KME, "sae": d.SAE, "peer": d.Peer, "cert": d.Cert, "key": d.Key, "ca": d.CA} {
-		if v == "" {
-			bad("device.%s: the key %q is missing", link, name)
+	need := func(all map[string]string) {
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			if all[name] == "" {
+				bad("device.%s: the key %q is missing", link, name)
+			}
 		}
 	}
-	switch d.Protocol {
-	case "etsi014":
-		if _, _, err := net.SplitHostPort(d.Blocks); err != nil {
-			bad("device.%s: blocks: %q is no host:port", link, d.Blocks)
+	address := func(name, v string) {
+		if _, _, err := net.SplitHostPort(v); err != nil {
+			bad("device.%s: %s: %q is no host:port", link, name, v)
 		}
+	}
+	vendor := map[string]string{"kme": d.KME, "sae": d.SAE, "peer": d.Peer, "cert": d.Cert, "key": d.Key, "ca": d.CA}
+	switch d.Protocol {
+	case "record":
+		need(map[string]string{"file": d.File})
+		address("blocks", d.Blocks)
+	case "timetag":
+		need(map[string]string{"events": d.Events})
+		address("channel", d.Channel)
+		if _, err := d.window(); err != nil || d.Sifted < 1 {
+			bad(`device.%s: timetag needs sifted, bits above 0, and a window such as "2ns"`, link)
+		}
+	case "etsi014":
+		need(vendor)
+		address("blocks", d.Blocks)
 	case "etsi004":
+		need(vendor)
 		if _, err := uuid.Parse(d.Stream); err != nil || d.Since.IsZero() {
 			bad("device.%s: etsi004 needs stream, a UUID, and since, a date, the same at both ends", link)
 		}
 	default:
-		bad(`device.%s: protocol %q is none of "etsi014" and "etsi004"`, link, d.Protocol)
+		bad(`device.%s: protocol %q is none of "etsi014", "etsi004", "record" and "timetag"`, link, d.Protocol)
 	}
+}
+
+// window is how near two clicks of a pair are; 0: the driver's default.
+func (d Device) window() (time.Duration, error) {
+	if d.Window == "" {
+		return 0, nil
+	}
+	return time.ParseDuration(d.Window)
 }
 
 // openDevice opens this end of a vendor's link.
@@ -67,6 +119,12 @@ func (n *Node) openDevice(e *linkEnd) (quantum.Link, error) {
 	d, ok := n.cfg.Device[string(e.link.ID)]
 	if !ok {
 		return nil, qsc.E("node.Open", qsc.NotFound, string(e.link.ID), "no key source: describe it in the node's file under [device.%s]", e.link.ID)
+	}
+	switch d.Protocol {
+	case "record":
+		return n.openRecord(e, d)
+	case "timetag":
+		return n.openTimetag(e, d)
 	}
 	conf, err := enrol.LoadTLS(d.Cert, d.Key, d.CA)
 	if err != nil {
@@ -108,8 +166,8 @@ func (n *Node) openDevice014(e *linkEnd, d Device, conf *tls.Config) (_ quantum.
 	if c.FS, err = n.files(linkDir(e.link.ID, deviceDir)); err != nil {
 		return nil, err
 	}
-	if c.Listen, err = net.Listen("tcp", d.Blocks); err != nil {
-		return nil, qsc.E("node.Open", qsc.Busy, string(e.link.ID), "cannot listen on %q for the other end: %w", d.Blocks, err)
+	if c.Listen, err = listenFor(e.link.ID, d.Blocks); err != nil {
+		return nil, err
 	}
 	return device014.Open(c)
 }

@@ -154,9 +154,11 @@ func drawAcross(t *testing.T, n [2]*Node) {
 func TestDeviceConfigFaults(t *testing.T) {
 	c := Config{Node: "a", Network: "n", Device: map[string]Device{
 		"x-y": {Protocol: "etsi014", Blocks: "nowhere"}, "y-z": {Protocol: "etsi004", KME: "k", SAE: "s", Peer: "p", Cert: "c", Key: "k", CA: "a"}, "z-w": {Protocol: "smoke"},
+		"u-v": {Protocol: "record"}, "v-w": {Protocol: "timetag", Events: "e", Channel: "h:1", Window: "wide"},
 	}}
 	err := fmt.Sprint(c.check())
-	for _, want := range []string{`device.x-y: the key "kme"`, "device.x-y: blocks", "device.y-z: etsi004 needs stream", `device.z-w: protocol "smoke"`} {
+	for _, want := range []string{`device.x-y: the key "kme"`, "device.x-y: blocks", "device.y-z: etsi004 needs stream", `device.z-w: protocol "smoke"`,
+		`device.u-v: the key "file"`, "device.u-v: blocks", "device.v-w: timetag needs sifted"} {
 		if !strings.Contains(err, want) {
 			t.Errorf("%v does not tell of %s", err, want)
 		}

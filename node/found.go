@@ -26,6 +26,8 @@ func Found(ctx context.Context, net *Network, data string, progress func(done, t
 			err = foundSeed(net, data, l)
 		case l.Physical():
 			err = foundQuantum(net, data, l)
+		case l.Kind == topology.KindDevice:
+			err = foundMasks(net, data, l) // of use where the device is a time tagger
 		case l.Kind == topology.KindPreshared:
 			err = foundStock(ctx, net, data, l, func(n, _ int64) {
 				if progress != nil {

@@ -1,9 +1,7 @@
 package node
 
 import (
-	"context"
 	"crypto/rand"
-	"net"
 	"os"
 	"path/filepath"
 
@@ -148,22 +146,10 @@ func (n *Node) openQuantum(e *linkEnd) (quantum.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	fs, err := n.files(linkDir(e.link.ID, distillDir))
-	if err != nil {
-		return nil, err
-	}
-	c := distill.Config{
-		Link: e.link.ID, Epoch: world.Epoch, Role: distill.Role(e.end), Block: e.link.Block, FS: fs,
-		Protocol: protocol, Reconciler: reconcilerOf(e.link.Kind), Device: p.Name, Kind: e.link.Kind,
-		Class: qsc.Simulated, Predicted: expected.Rate, Room: max(e.link.Pad/4, 2*e.link.Block), Logger: n.log,
-	}
-	if c.Role == distill.Bob {
-		var d net.Dialer
-		c.Dial = func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", channel.Channel) }
-	} else if c.Listen, err = net.Listen("tcp", channel.Channel); err != nil {
-		return nil, qsc.E("node.Open", qsc.Busy, string(e.link.ID), "cannot listen on %q for the other end: %w", channel.Channel, err)
-	}
-	return distill.Open(c)
+	return n.openDistillation(e, distill.Config{
+		Epoch: world.Epoch, Protocol: protocol, Reconciler: reconcilerOf(e.link.Kind), Device: p.Name, Kind: e.link.Kind,
+		Class: qsc.Simulated, Predicted: expected.Rate,
+	}, channel.Channel)
 }
 
 // protocol opens this end of the simulated device.
@@ -194,12 +180,17 @@ func reconcilerOf(kind string) distill.Reconciler {
 	return cascade.New(cascade.Config{})
 }
 
-// foundQuantum writes the world of a physical link and the secret that its ends
-// authenticate their first rounds with.
+// foundQuantum writes the world of a physical link and its ends' first secret.
 func foundQuantum(net *Network, data string, l Link) error {
 	if err := foundSeed(net, data, l); err != nil {
 		return err
 	}
+	return foundMasks(net, data, l)
+}
+
+// foundMasks writes what the ends of a link authenticate their first rounds of
+// distillation with, unless both have it.
+func foundMasks(net *Network, data string, l Link) error {
 	var dirs [2]durable.FS
 	founded := true
 	for i, end := range l.Ends {

@@ -38,7 +38,7 @@ var linkKinds = []LinkKind{
 	{KindBBM92, "entangled pairs over fibre", true},
 	{KindMDI, "measurement in an untrusted middle station", true},
 	{KindRepeater, "entanglement through quantum repeaters", true},
-	{KindDevice, "key taken from a vendor's device by ETSI GS QKD 014 or 004", false},
+	{KindDevice, "key taken from a vendor's device: ETSI GS QKD 014 or 004, a file of records, time tags", false},
 }
 
 // Kinds lists every kind of link that a description may name.
