@@ -260,7 +260,7 @@ func TestPeerGone(t *testing.T) {
 // wanted beyond the blocks that wait makes room for itself.
 func TestRest(t *testing.T) {
 	r, p := small(t)
-	r.room = 40 * r.block
+	r.room = 80 * r.block
 	a, b := r.both()
 	full := func(l *distill.Link) func() bool {
 		return func() bool { return l.Status().Waiting >= r.room-8*r.block }
@@ -279,7 +279,7 @@ func TestRest(t *testing.T) {
 		t.Errorf("a link that rests tells of its next block in %v", sa.NextBlock)
 	}
 	first := a.Records(1)[0].Round
-	want := uint64(60) // beyond all that wait
+	want := uint64(120) // beyond all that wait
 	k := newBook()
 	var jobs sync.WaitGroup
 	for end, l := range []*distill.Link{a, b} {

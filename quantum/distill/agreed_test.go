@@ -29,7 +29,7 @@ func TestErrorsOfWavesAreNoErrorRate(t *testing.T) {
 	x, y := next(t, a, all), next(t, b, all)
 	same(t, x, y)
 	for end, l := range []*distill.Link{a, b} {
-		rec, st := l.Records(1 << 20), l.Status()
+		rec, st := l.Records(1<<20), l.Status()
 		if len(rec) == 0 || rec[0].Errors != rec[0].Sifted/5 || rec[0].QBER != 0 || rec[0].Efficiency != 0 {
 			t.Errorf("end %d keeps of its rounds: %+v", end, rec)
 		}

@@ -25,6 +25,11 @@ const (
 	longRest  = 5 * time.Second
 	calm      = 500 * time.Millisecond // longest pause between looks at unwanted blocks
 	ahead     = 512                    // numbers not made yet that Next asks for
+
+	// leastRoom is how many blocks wait at least before one is lost. The rings at the
+	// two ends free a slot at different moments; a block that the end which sends under
+	// it has taken, and the other lost, is worse than none.
+	leastRoom = 64
 )
 
 // Config describes one end of a link.
@@ -47,7 +52,7 @@ type Config struct {
 	Predicted qsc.BitRate // what Status says before the first round
 
 	Random io.Reader        // seeds, keys of verification, names; nil: the operating system's, which shows in the class
-	Room   int64            // bytes of finished blocks that wait at most, but for one round's; 0: 64 MiB
+	Room   int64            // bytes of finished blocks that wait at most, but for one round's, and no less than 64 blocks; 0: 64 MiB
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: none
 }
@@ -73,6 +78,7 @@ type Link struct {
 	skips   int                // rounds in a row whose raw data failed
 	waiting []quantum.KeyBlock // rising
 	hungry  bool               // somebody wants what is not made yet
+	refused uint64             // then: of the waiting, nobody wants those below this number
 	resting bool               // there is no room for more
 	account account
 	closed  bool
@@ -100,6 +106,7 @@ func (c *Config) complete() error {
 	if c.Room == 0 {
 		c.Room = defaultRoom
 	}
+	c.Room = max(c.Room, leastRoom*c.Block)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -210,10 +217,14 @@ func (l *Link) pick(want func(uint64) bool) (quantum.KeyBlock, bool) {
 	for seq := l.state.next; seq < l.state.next+ahead && !hungry; seq++ {
 		hungry = want(seq)
 	}
-	if hungry && !l.hungry {
+	refused := l.refused
+	if k := len(l.waiting); hungry && k > 0 {
+		refused = l.waiting[k-1].Seq + 1
+	}
+	if hungry && (!l.hungry || refused > l.refused) {
 		nudge(l.room)
 	}
-	l.hungry = hungry
+	l.hungry, l.refused = hungry, refused
 	return quantum.KeyBlock{}, false
 }
 

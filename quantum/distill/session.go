@@ -136,21 +136,24 @@ func (l *Link) waitRoom(ctx context.Context) error {
 	}
 }
 
+// makeRoom loses the oldest blocks of those that were looked at and not wanted while
+// others were. What came since may be just what is wanted.
 func (l *Link) makeRoom() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	most := max(0, l.cfg.Room-l.account.output) / l.cfg.Block
+	most := max(l.cfg.Room-l.account.output, l.cfg.Room/2) / l.cfg.Block
 	over := int64(len(l.waiting)) - most
-	l.resting = over > 0 && len(l.waiting) > 0 && !l.hungry
+	l.resting = over > 0 && !l.hungry
 	switch {
-	case over <= 0 || len(l.waiting) == 0:
+	case over <= 0:
 		return true
 	case l.resting:
 		return false
 	}
-	for _, b := range l.waiting[:over] {
-		b.Key.Zeroise()
+	lose := 0
+	for ; int64(lose) < over && l.waiting[lose].Seq < l.refused; lose++ {
+		l.waiting[lose].Key.Zeroise()
 	}
-	l.waiting = append(l.waiting[:0:0], l.waiting[over:]...)
-	return true
+	l.waiting = append(l.waiting[:0:0], l.waiting[lose:]...)
+	return int64(lose) == over
 }
