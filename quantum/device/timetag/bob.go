@@ -204,10 +204,8 @@ func (k *tracker) gather(t *Times, enough int, window int64) {
 	if len(k.alice) < enough {
 		return
 	}
-	offset, ok := search(joined(k.alice), joined(k.mine), k.alice[0], k.mine[0])
-	if ok {
-		k.clock, ok = settle(k.alice, k.mine, offset, window)
-	}
+	c, ok := search(k.alice, k.mine, window)
+	k.clock = c
 	k.locked, k.alice, k.mine = ok, nil, nil
 	k.found, k.chance, k.epochs = 0, 0, 0
 }

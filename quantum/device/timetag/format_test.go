@@ -113,10 +113,10 @@ func TestExtend(t *testing.T) {
 
 // bitsOf is a packet's body as text, by the description: words of 32 bits, little
 // end first, the highest bit of a word first.
-func bitsOf(body []byte) string {
+func bitsOf(words []byte) string {
 	var s strings.Builder
-	for i := 0; i+4 <= len(body); i += 4 {
-		fmt.Fprintf(&s, "%08b%08b%08b%08b", body[i+3], body[i+2], body[i+1], body[i])
+	for i := 0; i+4 <= len(words); i += 4 {
+		fmt.Fprintf(&s, "%08b%08b%08b%08b", words[i+3], words[i+2], words[i+1], words[i])
 	}
 	return s.String()
 }

@@ -2,36 +2,35 @@ package timetag
 
 import (
 	"math"
+	"math/bits"
 
 	"gonum.org/v1/gonum/dsp/fourier"
 )
 
-// The search for the offset between the two clocks: the times of each end are folded
-// onto a circle of bins, twice, and the circles correlated. The coarse circle is one
-// epoch round, so that offsets of up to half an epoch (0.27 s) are told apart; the
-// fine one resolves 2 ns. Two ends that are set by the network's time are well within.
+// The search for the offset between the two clocks: the times of each end are laid on
+// a circle that is as many epochs round as were gathered, in bins of 2.05 µs, and the
+// two circles correlated. The differences around the lag that stands out then show
+// the offset itself.
 const (
-	binsLog   = 18
-	bins      = 1 << binsLog
-	coarseLog = epochBits - binsLog // a bin of 2.05 µs
-	fineLog   = 4                   // a bin of 2 ns, the circle 524 µs round
-
+	binLog = 14 // of the units in a bin
 	// A peak must stand out of the circle's other bins by so many standard deviations:
 	// by chance one in 10⁹ searches finds as much.
 	minPeak = 8.0
-	// reach is how far around the found offset single epochs are looked at, in units:
-	// 128 ns, so that clocks may differ by 10⁻⁷ while they are searched.
-	reach = 1024
+	// reach is how far around what is known single epochs are looked at, in units:
+	// 256 ns.
+	reach = 2048
 )
 
-// circle correlates the times of both ends folded onto bins of 2^log units. It
-// returns the lag of b behind a in bins at which most coincide, and how many standard
-// deviations that stands out.
-func circle(a, b []moment, log int, fft *fourier.FFT) (lag int, peak float64) {
+// circle correlates the times of both ends. It returns the lag of b behind a in bins
+// at which most coincide, how many bins there are, and how many standard deviations
+// the lag stands out.
+func circle(a, b []moment, epochs int) (lag, bins int, peak float64) {
+	bins = 1 << (epochBits - binLog + bits.Len(uint(epochs-1)))
+	fft := fourier.NewFFT(bins)
 	fold := func(times []moment) []complex128 {
 		hist := make([]float64, bins)
 		for _, t := range times {
-			hist[t>>log&(bins-1)]++
+			hist[int(t>>binLog)&(bins-1)]++
 		}
 		return fft.Coefficients(nil, hist)
 	}
@@ -48,30 +47,24 @@ func circle(a, b []moment, log int, fft *fourier.FFT) (lag int, peak float64) {
 		}
 	}
 	if square == 0 {
-		return 0, 0
+		return 0, bins, 0
 	}
-	return lag, corr[lag] / math.Sqrt((square-corr[lag]*corr[lag])/(bins-1)+1e-9*square)
+	top := corr[lag]
+	return lag, bins, top / math.Sqrt((square-top*top)/float64(bins-1)+1e-9*square)
 }
 
-// search returns how far b's clock is ahead of a's, to within a fine bin, from times
-// of the same epochs. ok is false where nothing stands out.
-func search(a, b []moment, aFine, bFine []moment) (offset int64, ok bool) {
-	fft := fourier.NewFFT(bins)
-	coarse, p1 := circle(a, b, coarseLog, fft)
-	fine, p2 := circle(aFine, bFine, fineLog, fft)
-	if p1 < minPeak || p2 < minPeak {
-		return 0, false
+// search finds Bob's clock from the times of the same epochs at both ends, epoch by
+// epoch. ok is false where nothing stands out.
+func search(a, b [][]moment, window int64) (c clock, ok bool) {
+	hers, his := joined(a), joined(b)
+	lag, bins, height := circle(hers, his, len(a))
+	if height < minPeak {
+		return c, false
 	}
-	const round = bins << fineLog
-	rough := int64(int32(uint32(coarse) << coarseLog)) // of the circle's two halves one is negative
-	rest := (int64(fine)<<fineLog - rough) & (round - 1)
-	if rest >= round/2 {
-		rest -= round
+	if lag >= bins/2 {
+		lag -= bins // of the circle's two halves one is negative
 	}
-	if rest < -2<<coarseLog || rest > 2<<coarseLog {
-		return 0, false // the two circles do not agree
-	}
-	return rough + rest, true
+	return settle(a, his, clock{at: a[0][0], offset: float64(int64(lag) << binLog)}, window)
 }
 
 // clock is how far Bob's clock is ahead of Alice's: offset at a moment of hers, and
@@ -93,20 +86,20 @@ func (c clock) track(at moment, residual float64) clock {
 	return clock{at: at, offset: c.ahead(at) + gain*residual, slope: c.slope + drift*residual/span}
 }
 
-// peak looks at the differences of b to a that lie within reach of what c says, and
+// peak looks at the differences of b to a that lie within span of what c says, and
 // returns the centre of the window in which most lie, relative to c. ok is false where
 // it holds no more than chance.
-func peak(a, b []moment, c clock, window int64) (residual float64, ok bool) {
-	var hist [2*reach + 1]int
+func peak(a, b []moment, c clock, window, span int64) (residual float64, ok bool) {
+	hist := make([]int, 2*span+1)
 	total := 0
 	j := 0
 	for _, t := range a {
 		mid := t + moment(int64(math.Round(c.ahead(t))))
-		for j < len(b) && b[j].since(mid) < -reach {
+		for j < len(b) && b[j].since(mid) < -span {
 			j++
 		}
-		for k := j; k < len(b) && b[k].since(mid) <= reach; k++ {
-			hist[b[k].since(mid)+reach]++
+		for k := j; k < len(b) && b[k].since(mid) <= span; k++ {
+			hist[b[k].since(mid)+span]++
 			total++
 		}
 	}
@@ -126,21 +119,22 @@ func peak(a, b []moment, c clock, window int64) (residual float64, ok bool) {
 	}
 	weight := 0.0
 	for i := max(at-int(window), 0); i <= at; i++ {
-		weight += float64(hist[i]) * float64(i-reach)
+		weight += float64(hist[i]) * float64(int64(i)-span)
 	}
 	return weight / float64(best), true
 }
 
-// settle makes a clock of an offset that search found. It looks at each epoch's times
-// and draws a line through what they show: in wide windows first, which hold an epoch's
-// pairs even where a difference of frequencies smears them, then in narrower ones along
-// that line. ok is false when fewer than half of the epochs show anything.
-func settle(a, b [][]moment, offset int64, window int64) (c clock, ok bool) {
-	c = clock{at: a[0][0], offset: float64(offset)}
-	all := joined(b)
-	for _, wide := range []int64{512, 128, max(window, 2<<fineLog)} {
+// settle makes c, which is right to a bin of the circle, exact: by all times at once,
+// then by a line through what each epoch shows, in wide windows first, which hold an
+// epoch's pairs even where a difference of frequencies smears them. ok is false when
+// fewer than half of the epochs show anything.
+func settle(a [][]moment, b []moment, c clock, window int64) (_ clock, ok bool) {
+	if c, ok = straighten([][]moment{joined(a)}, b, c, 1024, 3<<binLog); !ok {
+		return c, false
+	}
+	for _, wide := range []int64{512, 128, max(window, 32)} {
 		var better clock
-		if better, ok = straighten(a, all, c, wide); ok {
+		if better, ok = straighten(a, b, c, wide, reach); ok {
 			c = better
 		}
 	}
@@ -148,15 +142,12 @@ func settle(a, b [][]moment, offset int64, window int64) (c clock, ok bool) {
 }
 
 // straighten draws the line through what the epochs show of a clock's error.
-func straighten(a [][]moment, b []moment, c clock, window int64) (clock, bool) {
+func straighten(a [][]moment, b []moment, c clock, window, span int64) (clock, bool) {
 	var x, y []float64
 	better := c
 	for _, times := range a {
-		if len(times) == 0 {
-			continue
-		}
 		mid := times[len(times)/2]
-		r, found := peak(times, b, better, window)
+		r, found := peak(times, b, better, window, span)
 		if !found {
 			continue
 		}

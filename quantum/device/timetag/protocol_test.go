@@ -39,10 +39,11 @@ func TestKeyFromClicks(t *testing.T) {
 		"exactly one": func(s *Simulation) { s.OffsetS = 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := campus
 			change(&s)
 			r := newRig(t)
-			r.write(t, s, 12)
+			r.write(t, s, 7)
 			ends := r.open(t)
 			var sifted [2]*distill.Sifted
 			var fixed [2]distill.Corrected
@@ -81,7 +82,7 @@ func counted(t *testing.T, s Simulation, x [2]*distill.Sifted) {
 	if c != x[1].Private.(bbm92.Counts) || x[0].Until != x[1].Until {
 		t.Fatal("the ends count otherwise")
 	}
-	took := x[0].Until.Sub(Begin(world)) - 4*EpochTime // spent on the search
+	took := x[0].Until.Sub(Begin(world)) - 2*EpochTime // spent on the search
 	hz, qber := expected(s, 2e-9)
 	want := hz * took.Seconds()
 	// The models of dead time and of the filter's first moments are good to half a per
@@ -104,9 +105,10 @@ func counted(t *testing.T, s Simulation, x [2]*distill.Sifted) {
 
 // Rounds follow each other without a new search, and share no event.
 func TestRounds(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.cfg.Block = 8000
-	r.write(t, campus, 14)
+	r.write(t, campus, 10)
 	ends := r.open(t)
 	start, total := begin(), 0
 	for round := range 3 {
@@ -134,8 +136,9 @@ func TestRounds(t *testing.T) {
 // Files that come one by one, in parts, while both ends wait; one epoch is missing at
 // one end.
 func TestGrowth(t *testing.T) {
+	t.Parallel()
 	from := newRig(t)
-	from.write(t, campus, 12)
+	from.write(t, campus, 10)
 	r := newRig(t)
 	r.cfg.Block, r.cfg.Grace = 15_000, 10*time.Second
 	ends := r.open(t)
@@ -190,18 +193,18 @@ func TestAborts(t *testing.T) {
 		change func(*rig, *Simulation)
 		kind   qsc.Kind
 	}{
-		"no common source": {func(r *rig, s *Simulation) { r.cfg.Patience = 6 * EpochTime; s.PairsHz, s.DarkHz = 1, 10_000 }, qsc.Scarce},
-		"clocks too far":   {func(r *rig, s *Simulation) { r.cfg.Patience = 6 * EpochTime; s.Skew = 5e-6 }, qsc.Scarce},
+		"no common source": {func(r *rig, s *Simulation) { r.cfg.Patience = 5 * EpochTime; s.PairsHz, s.DarkHz = 1, 10_000 }, qsc.Scarce},
+		"clocks too far":   {func(r *rig, s *Simulation) { r.cfg.Patience = 5 * EpochTime; s.Skew = 5e-6 }, qsc.Scarce},
 		"noise":            {func(_ *rig, s *Simulation) { s.EMis = 0.25 }, qsc.Noisy},
 		"values exchanged": {func(r *rig, _ *Simulation) { r.cfg.Opposite = [2]bool{true, true} }, qsc.Noisy},
-		"little light":     {func(r *rig, _ *Simulation) { r.cfg.Patience, r.cfg.Block = 8*EpochTime, 1e7 }, qsc.Scarce},
+		"little light":     {func(r *rig, _ *Simulation) { r.cfg.Patience, r.cfg.Block = 7*EpochTime, 1e7 }, qsc.Scarce},
 		"taggers stop":     {func(r *rig, _ *Simulation) { r.cfg.Block = 1e7 }, qsc.Scarce},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r, s := newRig(t), campus
 			c.change(r, &s)
-			r.write(t, s, 9)
+			r.write(t, s, 8)
 			ends := r.open(t)
 			_, errs := sift(t, ends, begin())
 			for end, err := range errs {
@@ -218,9 +221,10 @@ func TestAborts(t *testing.T) {
 
 // A singlet's values are opposite; at Bob's end they are turned over.
 func TestOpposite(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.cfg.Block = 3000
-	r.write(t, campus, 7)
+	r.write(t, campus, 4)
 	ends := r.open(t)
 	ends[1].(*Protocol).cfg.Opposite = [2]bool{true, false}
 	s, errs := sift(t, ends, begin())
@@ -234,12 +238,13 @@ func TestOpposite(t *testing.T) {
 
 // When Bob's clock is set anew the lock is given up, and found again.
 func TestLockIsFoundAgain(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.cfg.Block = 12_000
 	r.write(t, campus, 7)
 	jump, s, roots := world, campus, r.roots(t)
 	jump.Start, s.OffsetS = jump.Start.Add(9*EpochTime), -0.0777
-	if err := s.Simulate(jump, 13, roots[0], roots[1]); err != nil {
+	if err := s.Simulate(jump, 11, roots[0], roots[1]); err != nil {
 		t.Fatal(err)
 	}
 	ends, start := r.open(t), begin()
@@ -256,6 +261,7 @@ func TestLockIsFoundAgain(t *testing.T) {
 }
 
 func TestClassSaysSimulated(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	ends := r.open(t)
 	if c := ends[0].(*Protocol).Class(); c != 0 {
@@ -299,6 +305,7 @@ func TestNewRefuses(t *testing.T) {
 
 // A damaged file, and messages that were changed on their way, are noticed.
 func TestDamage(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.write(t, campus, 7)
 	name := filepath.Join(r.paths[0], EpochAt(Begin(world)).String())
@@ -308,7 +315,10 @@ func TestDamage(t *testing.T) {
 	}
 	b[30] ^= 0x80
 	b[31] ^= 0x80
-	b[27] ^= 0xff // the upper half of the first event's time
+	b[27] ^= 0xff                           // the upper half of the first event's time
+	if err := os.Remove(name); err != nil { // the file itself is shared
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(name, b, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,7 +34,7 @@ func newRig(t testing.TB) *rig {
 	return &rig{
 		paths: [2]string{t.TempDir(), t.TempDir()},
 		cfg: Config{
-			Block: 30_000, Grace: 20 * time.Millisecond, Random: rand.NewChaCha8([32]byte{9}),
+			Block: 20_000, Grace: 20 * time.Millisecond, Acquire: 2, Random: rand.NewChaCha8([32]byte{9}),
 			Security: bbm92.Security{EpsSec: 1e-10, EpsCor: 1e-10},
 		},
 	}
@@ -51,12 +53,65 @@ func (r *rig) roots(t testing.TB) (roots [2]*os.Root) {
 	return roots
 }
 
+// write fills the directories: with links to files that are drawn once, where the
+// source is the usual one.
 func (r *rig) write(t testing.TB, s Simulation, epochs int) {
 	t.Helper()
-	roots := r.roots(t)
-	if err := s.Simulate(world, epochs, roots[0], roots[1]); err != nil {
-		t.Fatal(err)
+	if s != campus {
+		roots := r.roots(t)
+		if err := s.Simulate(world, epochs, roots[0], roots[1]); err != nil {
+			t.Fatal(err)
+		}
+		return
 	}
+	from := common()
+	last := EpochAt(Begin(world)) + Epoch(epochs)
+	for end, path := range from {
+		names, err := os.ReadDir(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range names {
+			if e, err := ParseEpoch(x.Name()); err == nil && (e > last || end == 0 && e == last) {
+				continue
+			}
+			if err := os.Link(filepath.Join(path, x.Name()), filepath.Join(r.paths[end], x.Name())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// shared holds the directories of common.
+var shared string
+
+// common draws campus once.
+var common = sync.OnceValue(func() (paths [2]string) {
+	var roots [2]*os.Root
+	for end := range paths {
+		paths[end] = filepath.Join(shared, []string{"alice", "bob"}[end])
+		_ = os.Mkdir(paths[end], 0o700)
+		root, err := os.OpenRoot(paths[end])
+		if err != nil {
+			panic(err)
+		}
+		defer root.Close()
+		roots[end] = root
+	}
+	if err := campus.Simulate(world, 12, roots[0], roots[1]); err != nil {
+		panic(err)
+	}
+	return paths
+})
+
+func TestMain(m *testing.M) {
+	var err error
+	if shared, err = os.MkdirTemp("", "timetag"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(shared)
+	os.Exit(code)
 }
 
 func (r *rig) open(t testing.TB) (ends [2]distill.Protocol) {

@@ -1,6 +1,7 @@
 package timetag
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -47,6 +48,9 @@ func (s Simulation) Simulate(w quantum.World, epochs int, alice, bob *os.Root) e
 		return err
 	}
 	d := &drawn{sim: s, r: events.Stream(w, "timetag/pairs"), first: EpochAt(w.Start) + 1, span: float64(epochs) * (1 << epochBits)}
+	for end, eta := range []float64{s.EtaA, s.EtaB} {
+		d.clicks[end] = make([]click, 0, int(1.05*(s.PairsHz*eta+4*s.DarkHz)*EpochTime.Seconds()*float64(epochs))+100)
+	}
 	d.pairs()
 	for end := range d.clicks {
 		d.darks(end)
@@ -135,15 +139,7 @@ func (d *drawn) darks(end int) {
 // packets are an end's events, by epoch. Clicks of one moment are one event.
 func (d *drawn) packets(end int) (list []*Raw) {
 	all := d.clicks[end]
-	slices.SortFunc(all, func(a, b click) int {
-		switch {
-		case a.at < b.at:
-			return -1
-		case a.at > b.at:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(all, func(a, b click) int { return cmp.Compare(a.at, b.at) })
 	dead := d.sim.DeadTimeS * perSecond
 	last := [4]float64{}
 	for i := range last {
