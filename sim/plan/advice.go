@@ -10,15 +10,19 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/control/topology"
 	"github.com/quantum-secure-cloud/qsc/sim/plan/flow"
 )
 
 // Advice is something to add, and what it brings.
 type Advice struct {
-	What    string  `json:"what"`
-	AtLeast float64 `json:"served_at_least"` // what every pair can have then, times what it wants
-	Gain    float64 `json:"gain"`            // AtLeast over that of the network as it is
+	What    string       `json:"what"`
+	Double  []qsc.LinkID `json:"double,omitempty"`  // the links that get twice what they have
+	Between []qsc.NodeID `json:"between,omitempty"` // the ends of a new link
+	Rate    qsc.BitRate  `json:"rate,omitempty"`    // that it has
+	AtLeast float64      `json:"served_at_least"`   // what every pair can have then, times what it wants
+	Gain    float64      `json:"gain"`              // AtLeast over that of the network as it is
 }
 
 // How many candidates are tried, and how many told.
@@ -35,45 +39,60 @@ func (m *maker) advise() error {
 	if !(m.result.Lower > 0) || math.IsInf(m.result.Lower, 1) {
 		return nil
 	}
-	type idea struct {
-		what  string
-		edges []flow.Edge
-		price []float64 // to begin with
-	}
-	var ideas []idea
-	for _, e := range m.dearestLinks() {
-		edges := slices.Clone(m.edges)
-		edges[e].Capacity *= 2
-		ideas = append(ideas, idea{m.plan.Links[e].twice(), edges, m.result.Price})
-	}
-	if all := m.narrow(); len(all) > 1 {
-		edges := slices.Clone(m.edges)
-		for _, e := range all {
-			edges[e].Capacity *= 2
-		}
-		ideas = append(ideas, idea{m.twiceAll(all), edges, m.result.Price})
-	}
-	for _, n := range m.newLinks() {
-		ideas = append(ideas, idea{n.what, append(slices.Clone(m.edges), n.edge), append(slices.Clone(m.result.Price), n.worth)})
-	}
-	all := make([]Advice, len(ideas))
+	all := m.ideas()
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, x := range ideas {
-		g.Go(func() error { all[i] = m.try(x.what, x.edges, x.price); return nil })
+	for i := range all {
+		g.Go(func() error { m.try(&all[i]); return nil })
 	}
 	_ = g.Wait()
-	slices.SortStableFunc(all, func(a, b Advice) int { return -cmp.Compare(a.Gain, b.Gain) })
-	all = slices.DeleteFunc(all, func(a Advice) bool { return a.Gain < leastGain })
-	m.plan.Advice = all[:min(told, len(all))]
+	slices.SortStableFunc(all, func(a, b idea) int { return -cmp.Compare(a.Gain, b.Gain) })
+	for _, x := range all {
+		if x.Gain >= leastGain && len(m.plan.Advice) < told {
+			m.plan.Advice = append(m.plan.Advice, x.Advice)
+		}
+	}
 	return nil
 }
 
-func (m *maker) try(what string, edges []flow.Edge, price []float64) Advice {
-	r := flow.Solve(len(m.Network.Nodes), edges, m.demands, flow.Config{
-		Gap: 0.08, Phases: m.phases(100, 20), Price: price, Least: leastGain * m.result.Lower,
+// idea is what may become advice.
+type idea struct {
+	Advice
+	edges []flow.Edge
+	price []float64 // to begin with
+}
+
+func (m *maker) ideas() (all []idea) {
+	for _, e := range m.dearestLinks() {
+		all = append(all, m.doubled(m.plan.Links[e].twice(), e))
+	}
+	if few := m.narrow(); len(few) > 1 {
+		all = append(all, m.doubled(m.twiceAll(few), few...))
+	}
+	for _, n := range m.newLinks() {
+		all = append(all, idea{
+			Advice{What: n.what, Between: n.ends[:], Rate: qsc.BitRate(n.edge.Capacity)},
+			append(slices.Clone(m.edges), n.edge), append(slices.Clone(m.result.Price), n.worth),
+		})
+	}
+	return all
+}
+
+func (m *maker) doubled(what string, edges ...int) idea {
+	x := idea{Advice{What: what}, slices.Clone(m.edges), m.result.Price}
+	for _, e := range edges {
+		x.edges[e].Capacity *= 2
+		x.Double = append(x.Double, m.plan.Links[e].ID)
+	}
+	return x
+}
+
+func (m *maker) try(x *idea) {
+	r := flow.Solve(len(m.Network.Nodes), x.edges, m.demands, flow.Config{
+		Gap: 0.08, Phases: m.phases(100, 20), Price: x.price, Least: leastGain * m.result.Lower,
 	})
-	return Advice{what, finite(r.Lower), finite(r.Lower) / m.result.Lower}
+	x.AtLeast = finite(r.Lower)
+	x.Gain = x.AtLeast / m.result.Lower
 }
 
 func (m *maker) dearestLinks() []int {
@@ -130,8 +149,9 @@ func (m *maker) twiceAll(edges []int) string {
 // newLink is one that is not there yet.
 type newLink struct {
 	what  string
+	ends  [2]qsc.NodeID
 	edge  flow.Edge
-	worth float64
+	worth float64 // what the way there now costs, for the link's rate
 }
 
 // Fibre is longer than the way of the crow; a new link is laid up to so far.
@@ -148,7 +168,7 @@ func (m *maker) newLinks() (out []newLink) {
 		for j := i + 1; j < len(m.Network.Nodes); j++ {
 			b := m.Network.Nodes[j]
 			km, ok := m.apart(a, b)
-			if _, there := m.Network.LinkBetween(a.ID, b.ID); there || !ok || km > newAtMost {
+			if _, there := m.Network.LinkBetween(a.ID, b.ID); there || !ok || km > newAtMost || math.IsInf(apart[i][j], 1) {
 				continue
 			}
 			l := topology.Link{ID: "new", Kind: topology.KindBB84, Preset: usual[topology.KindBB84], Distance: km, Loss: fibreLoss * km}
@@ -158,7 +178,7 @@ func (m *maker) newLinks() (out []newLink) {
 			}
 			out = append(out, newLink{
 				fmt.Sprintf("a new bb84 link %s-%s (%.0f km of fibre, %v)", a.ID, b.ID, km, p.Rate),
-				flow.Edge{A: i, B: j, Capacity: float64(p.Rate)}, apart[i][j] * float64(p.Rate),
+				[2]qsc.NodeID{a.ID, b.ID}, flow.Edge{A: i, B: j, Capacity: float64(p.Rate)}, apart[i][j] * float64(p.Rate),
 			})
 		}
 	}

@@ -86,6 +86,7 @@ func Solve(nodes int, edges []Edge, demands []Demand, cfg Config) Result {
 			s.restart()
 		}
 	}
+	s.exact(&r)
 	r.Lower, r.Upper = r.Lower*s.unit, max(r.Lower, r.Upper)*s.unit // they may meet, but for rounding
 	return r
 }
@@ -292,23 +293,41 @@ func (s *solver) bounds(r *Result) {
 			}
 		}
 	}
-	total := 0.0
+	// Distances only grew in the phase, so its cost is at most that of the lengths
+	// now: total over cost is an upper bound still, if not the best.
+	total := s.dual(r)
+	if total > 1e100 {
+		for e := range s.length {
+			s.length[e] /= total
+		}
+	}
+}
+
+// dual takes the lengths' total over the demands' cost for a bound, if it is
+// better, and returns the total.
+func (s *solver) dual(r *Result) (total float64) {
 	for e, l := range s.length {
 		total += l * s.g.capacity[e]
 	}
-	// Distances only grew in the phase, so its cost is at most that of the lengths
-	// now: total over cost is an upper bound still, if not the best.
 	if upper := total / s.cost; upper < r.Upper {
 		r.Upper, r.Price = upper, make([]float64, len(s.length))
 		for e, l := range s.length {
 			r.Price[e] = l * s.g.capacity[e] / total
 		}
 	}
-	if total > 1e100 {
-		for e := range s.length {
-			s.length[e] /= total
+	return total
+}
+
+// exact reckons the bound of the lengths as they are at the end.
+func (s *solver) exact(r *Result) {
+	s.cost = 0
+	for _, g := range s.groups {
+		s.g.again(s.tree, g.source, s.length, g.order)
+		for i, to := range g.to {
+			s.cost += g.amounts[i] * s.tree.dist[to]
 		}
 	}
+	s.dual(r)
 }
 
 // restart forgets the flow, but not what was learnt: the first phases went by
