@@ -3,6 +3,8 @@ package plan
 import (
 	"fmt"
 	"math"
+	"slices"
+	"sync"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
@@ -79,32 +81,44 @@ var contests = [][2]string{
 }
 
 func (m *maker) curves() error {
+	c, err := compared()
+	m.plan.Curves, m.plan.Crossings = slices.Clone(c.curves), slices.Clone(c.crossings)
+	return err
+}
+
+// comparison is the same for every network.
+type comparison struct {
+	curves    []Curve
+	crossings []Crossing
+}
+
+var compared = sync.OnceValues(func() (out comparison, err error) {
 	rivals := map[string]rival{}
 	for _, w := range ways {
 		p, err := preset.Find(w.preset)
 		if err != nil {
-			return err
+			return out, err
 		}
 		r := rival{w, p.Device, Curve{Name: w.name}}
 		for km := float64(curveStep); km <= curveReach; km += curveStep {
 			rate, err := r.rate(km)
 			if err != nil {
-				return err
+				return out, err
 			}
 			r.curve.Km, r.curve.Rates = append(r.curve.Km, km), append(r.curve.Rates, rate)
 		}
 		rivals[w.name] = r
-		m.plan.Curves = append(m.plan.Curves, r.curve)
+		out.curves = append(out.curves, r.curve)
 	}
 	for _, c := range contests {
 		x, err := crossing(rivals[c[0]], rivals[c[1]])
 		if err != nil {
-			return err
+			return out, err
 		}
-		m.plan.Crossings = append(m.plan.Crossings, x)
+		out.crossings = append(out.crossings, x)
 	}
-	return nil
-}
+	return out, nil
+})
 
 // rival is a way with its device and its curve.
 type rival struct {

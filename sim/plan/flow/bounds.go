@@ -11,7 +11,6 @@ type Bounds struct {
 	g      *graph
 	groups []group
 	length []float64
-	total  float64 // Σ length × capacity
 }
 
 // NewBounds takes a network, its demands and the prices of a solution of the whole.
@@ -22,7 +21,6 @@ func NewBounds(nodes int, edges []Edge, demands []Demand, price []float64) *Boun
 	for e, c := range b.g.capacity {
 		if c > 0 {
 			b.length[e] = max(price[e], 1e-9) / c
-			b.total += b.length[e] * c
 		}
 	}
 	for i, g := range b.groups {
@@ -40,10 +38,14 @@ func NewBounds(nodes int, edges []Edge, demands []Demand, price []float64) *Boun
 // The bound is that of linear programming's dual: with any lengths of the edges,
 // Σ length × capacity ÷ Σ demand × distance.
 func (b *Bounds) Without(gone []int, node int) (most, cut float64) {
-	length, total := slices.Clone(b.length), b.total
+	length, total := slices.Clone(b.length), 0.0
 	for _, e := range gone {
-		total -= length[e] * b.g.capacity[e]
 		length[e] = math.Inf(1)
+	}
+	for e, c := range b.g.capacity {
+		if !math.IsInf(length[e], 1) {
+			total += length[e] * c
+		}
 	}
 	t, order := newTree(len(b.g.first)-1), make([]int32, len(b.g.first)-1)
 	cost, wanted := 0.0, 0.0
@@ -69,5 +71,5 @@ func (b *Bounds) Without(gone []int, node int) (most, cut float64) {
 	if cost == 0 {
 		return math.Inf(1), cut
 	}
-	return max(total, 0) / cost, cut
+	return total / cost, cut
 }
