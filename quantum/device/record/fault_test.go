@@ -100,7 +100,7 @@ func (h *history) run(t *testing.T, r *rig, n int) {
 
 func (h *history) take(t *testing.T, links [2]*Link, end int, want func(uint64) bool) (quantum.KeyBlock, bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if links[1] == nil { // nobody tells the master what there is
 		ctx, cancel = context.WithTimeout(t.Context(), 5*time.Millisecond)

@@ -111,7 +111,7 @@ func all(uint64) bool { return true }
 
 func next(t testing.TB, l *Link) quantum.KeyBlock {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	b, err := l.Next(ctx, all)
 	if err != nil {
@@ -265,7 +265,7 @@ func TestCutShort(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := []*Link{a, b}[end]
-		for deadline := time.Now().Add(5 * time.Second); !strings.Contains(l.Status().Alarm, "cut short"); {
+		for deadline := time.Now().Add(30 * time.Second); !strings.Contains(l.Status().Alarm, "cut short"); {
 			if time.Now().After(deadline) {
 				t.Fatalf("alarm %q", l.Status().Alarm)
 			}
@@ -290,7 +290,7 @@ func TestLostAtTheSlave(t *testing.T) {
 	if err := os.WriteFile(r.path[1], make([]byte, inBlock*Size), 0o600); err != nil { // overwritten in place
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if _, err := b.Next(ctx, all); !qsc.IsKind(err, qsc.NotFound) || !strings.Contains(err.Error(), "block 0 is lost") {
 		t.Fatal(err)

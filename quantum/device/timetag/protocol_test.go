@@ -43,6 +43,7 @@ func TestKeyFromClicks(t *testing.T) {
 			s := campus
 			change(&s)
 			r := newRig(t)
+			r.cfg.Acquire = 2
 			r.write(t, s, 7)
 			ends := r.open(t)
 			var sifted [2]*distill.Sifted
@@ -244,7 +245,7 @@ func TestLockIsFoundAgain(t *testing.T) {
 	r.write(t, campus, 7)
 	jump, s, roots := world, campus, r.roots(t)
 	jump.Start, s.OffsetS = jump.Start.Add(9*EpochTime), -0.0777
-	if err := s.Simulate(jump, 11, roots[0], roots[1]); err != nil {
+	if err := s.Simulate(jump, 9, roots[0], roots[1]); err != nil {
 		t.Fatal(err)
 	}
 	ends, start := r.open(t), begin()

@@ -34,7 +34,7 @@ func newRig(t testing.TB) *rig {
 	return &rig{
 		paths: [2]string{t.TempDir(), t.TempDir()},
 		cfg: Config{
-			Block: 20_000, Grace: 20 * time.Millisecond, Acquire: 2, Random: rand.NewChaCha8([32]byte{9}),
+			Block: 20_000, Grace: 20 * time.Millisecond, Acquire: 1, Random: rand.NewChaCha8([32]byte{9}),
 			Security: bbm92.Security{EpsSec: 1e-10, EpsCor: 1e-10},
 		},
 	}
@@ -133,7 +133,7 @@ func begin() distill.Start { return distill.Start{At: Begin(world)} }
 
 func sift(t testing.TB, ends [2]distill.Protocol, start distill.Start) ([2]*distill.Sifted, [2]error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	return distilltest.Sift(ctx, ends, start)
 }
