@@ -32,6 +32,7 @@ func (p *Protocol) tell(ctx context.Context, w distill.Wire, b *block) (verdict,
 		if err := p.hear(ctx, w, b, k, sent, silent); err != nil {
 			return 0, err
 		}
+		p.sweep(b.next)
 		b.next++
 		p.note(b, nil)
 	}

@@ -40,6 +40,7 @@ func (p *Protocol) answer(ctx context.Context, w distill.Wire, b *block) (verdic
 		if err := w.Send(ctx, typeMatches, m.marshal()); err != nil {
 			return 0, err
 		}
+		p.sweep(b.next)
 		b.next++
 		b.searching = m.state == searching
 		p.note(b, nil)

@@ -68,6 +68,10 @@ func (d *dir) read(e Epoch) (*Raw, error) {
 	return r, nil
 }
 
+// remove removes the file of an epoch, if there is one. What cannot be removed stays
+// for the operator to see.
+func (d *dir) remove(e Epoch) { _ = d.root.Remove(e.String()) }
+
 // newest is the latest epoch that has a file, within half the range after e.
 func (d *dir) newest(e Epoch) (last Epoch, ok bool) {
 	f, err := d.root.Open(".")

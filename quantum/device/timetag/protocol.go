@@ -30,6 +30,11 @@ type Config struct {
 	Grace    time.Duration // how late an epoch's file may come; 0: 5 s
 	Acquire  int           // epochs from which the clocks' offset is searched; 0: 4
 
+	// Remove removes the files of epochs that are done with, and those before them: who
+	// has the files of both ends, or of one and the public messages, has the key. Without
+	// it they are the operator's to remove.
+	Remove bool
+
 	Security bbm92.Security
 	Random   io.Reader // for the values of double clicks; physical randomness
 }
@@ -237,6 +242,20 @@ func (p *Protocol) note(b *block, err error) {
 		g.Alarm = "the offset of the two clocks is being searched"
 	case err == nil:
 		g.Alarm = ""
+	}
+}
+
+// keepBehind is how many epochs before the present one may still be asked for: by the
+// offset of the clocks, in either direction.
+const keepBehind = 4
+
+// sweep removes the files that are done with when an epoch is, a few at a time.
+func (p *Protocol) sweep(e Epoch) {
+	if !p.cfg.Remove {
+		return
+	}
+	for n := range Epoch(64) {
+		p.dir.remove(e - keepBehind - n)
 	}
 }
 

@@ -134,6 +134,29 @@ func TestRounds(t *testing.T) {
 	}
 }
 
+// Files that are done with are removed where that is asked for, and none that is not.
+func TestRemove(t *testing.T) {
+	t.Parallel()
+	for _, remove := range []bool{false, true} {
+		r := newRig(t)
+		r.cfg.Block, r.cfg.Remove = 25_000, remove
+		r.write(t, campus, 8)
+		s, errs := sift(t, r.open(t), begin())
+		if errs != [2]error{} {
+			t.Fatal(errs)
+		}
+		done := EpochAt(s[0].Until) - 1
+		for end, path := range r.paths {
+			for e := EpochAt(Begin(world)); e <= done; e++ {
+				_, err := os.Stat(filepath.Join(path, e.String()))
+				if gone := remove && int32(done-e) >= keepBehind; (err != nil) != gone {
+					t.Errorf("end %d, %d epochs behind: %v", end, done-e, err)
+				}
+			}
+		}
+	}
+}
+
 // Files that come one by one, in parts, while both ends wait; one epoch is missing at
 // one end.
 func TestGrowth(t *testing.T) {
