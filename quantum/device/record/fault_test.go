@@ -36,6 +36,7 @@ func TestFaultMatrix(t *testing.T) {
 func faultAt(t *testing.T, end int, plan durable.Plan) {
 	t.Helper()
 	r := newRig(t)
+	r.anywhere = true
 	r.both(t, records(8*inBlock)...)
 	disk := durable.Mem(1 << 20)
 	faulty := durable.Faulty(disk, plan)

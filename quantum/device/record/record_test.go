@@ -31,6 +31,9 @@ type rig struct {
 	address string
 	tls     *tls.Config
 	kept    net.Listener
+	// anywhere lets the master listen at another port when it is opened again: others
+	// may have taken the first.
+	anywhere bool
 }
 
 func newRig(t testing.TB) *rig {
@@ -56,11 +59,11 @@ func (r *rig) config(t testing.TB, end int) Config {
 		return cfg
 	}
 	if cfg.Listen = r.kept; r.kept == nil {
-		l, err := net.Listen("tcp", r.address)
+		l, err := net.Listen("tcp", r.again())
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg.Listen = l
+		cfg.Listen, r.address = l, l.Addr().String()
 	}
 	r.kept = nil
 	return cfg
@@ -74,6 +77,14 @@ func (r *rig) open(t testing.TB, end int) *Link {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	return l
+}
+
+// again is where the master listens a second time: where a slave may call still.
+func (r *rig) again() string {
+	if r.anywhere {
+		return "127.0.0.1:0"
+	}
+	return r.address
 }
 
 // records makes n records as the vendor would.

@@ -114,7 +114,7 @@ func Open(cfg Config) (*Link, error) {
 // keepLooking has a slave tell the master what it holds even while nobody calls Next
 // at its end: the master may be waiting for it.
 func (l *Link) keepLooking(s *slave) {
-	t := time.NewTicker(poll) // between looks Next has its turn
+	t := time.NewTimer(poll)
 	defer t.Stop()
 	for l.ctx.Err() == nil {
 		l.mu.Lock()
@@ -124,6 +124,7 @@ func (l *Link) keepLooking(s *slave) {
 		if free {
 			l.finish(s.look())
 		}
+		t.Reset(poll) // from the end of a look: a Next that waits has its turn
 		select {
 		case <-t.C:
 		case <-l.ctx.Done():
