@@ -39,7 +39,10 @@ type builder struct {
 	*Code
 	rng  random
 	have [][]int      // the rows of each block
+	thin int          // rows, the first, that are to get fewer edges
 	used map[lag]bool // what two rows of one block differ by, to shun cycles of four
+
+	lines map[int][]line // of each row: the blocks of two core edges
 }
 
 // lag says that rows a < b share a block with shifts that differ by diff.
@@ -51,6 +54,8 @@ func build(n, m int) *Code {
 		Code: &Code{n: n, m: m, z: z, cols: (n + z - 1) / z, rows: make([]row, (m+z-1)/z)},
 		rng:  random(uint64(n)<<32 | uint64(m)),
 		used: map[lag]bool{},
+
+		lines: map[int][]line{},
 	}
 	b.have = make([][]int, b.cols)
 	for r := range b.rows {
@@ -69,10 +74,15 @@ func build(n, m int) *Code {
 func (b *builder) wire(p profile) {
 	full := b.m / b.z
 	core := full - p.leaves
+	b.thin = p.thin
 	chained := b.chain(p, core)
 	for _, t := range p.blocks {
 		for i := range t.count {
-			if !chained[t.first+i] {
+			switch {
+			case chained[t.first+i]:
+			case t.core == 2 && core > 2:
+				b.span(t.first+i, core, t.ext)
+			default:
 				b.connect(t.first+i, b.lightest(0, core, t.core))
 			}
 			b.connect(t.first+i, b.lightest(core, full, t.ext))
@@ -98,6 +108,7 @@ func (b *builder) chain(p profile, core int) map[int]bool {
 		for i := range min(t.count, core-1-len(done)) {
 			at := len(done)
 			b.connect(t.first+i, []int{at, at + 1})
+			b.note(t.first+i, at, at+1, t.ext)
 			done[t.first+i] = true
 		}
 	}
@@ -114,6 +125,15 @@ func (b *builder) surplus(r int, p profile) {
 	}
 }
 
+// weight is how full a row is: its edges, in 21sts of what it is to have more or
+// less of than others.
+func (b *builder) weight(r int) int {
+	if r < b.thin {
+		return len(b.rows[r].edges) * 7
+	}
+	return len(b.rows[r].edges) * 3
+}
+
 // lightest returns count rows of [from, to) with the fewest edges, ties broken at
 // random.
 func (b *builder) lightest(from, to, count int) []int {
@@ -124,7 +144,7 @@ func (b *builder) lightest(from, to, count int) []int {
 	type weighed struct{ row, weight int }
 	all := make([]weighed, 0, to-from)
 	for r := from; r < to; r++ {
-		all = append(all, weighed{r, len(b.rows[r].edges)<<16 | b.rng.below(1<<16)})
+		all = append(all, weighed{r, b.weight(r)<<16 | b.rng.below(1<<16)})
 	}
 	slices.SortFunc(all, func(x, y weighed) int {
 		return cmp.Or(cmp.Compare(x.weight, y.weight), cmp.Compare(x.row, y.row))

@@ -15,6 +15,7 @@ type degrees struct {
 	rate   int // checks per variable, in 1/10000
 	leaves int
 	shares []share
+	thin   int // of the core's rows, the first so many per cent get 3 edges for 7 of the others
 }
 
 // table holds the distributions, in rising rate. Up to a rate of 0.85 they come
@@ -24,20 +25,20 @@ type degrees struct {
 // Urbanke and of Jouguet, Kunz-Jacques and Leverrier (PRA 84, 062317): a core of
 // high degree and one leaf for each extension row.
 var table = []degrees{
-	{300, 0, []share{{2, 0, 255}, {3, 0, 6736}, {9, 0, 961}, {10, 0, 1331}, {30, 0, 492}, {40, 0, 225}}},
-	{500, 0, []share{{2, 0, 425}, {3, 0, 6772}, {10, 0, 2036}, {12, 0, 145}, {30, 0, 166}, {40, 0, 456}}},
-	{800, 0, []share{{2, 0, 680}, {3, 0, 6661}, {10, 0, 2041}, {40, 0, 618}}},
-	{1200, 0, []share{{2, 0, 1019}, {3, 0, 6474}, {10, 0, 1787}, {12, 0, 168}, {40, 0, 552}}},
-	{1700, 0, []share{{2, 0, 2869}, {3, 0, 4160}, {8, 0, 2601}, {32, 0, 1011}}},
-	{2300, 0, []share{{2, 0, 1955}, {3, 0, 5803}, {10, 0, 1604}, {12, 0, 200}, {40, 0, 438}}},
-	{3000, 0, []share{{2, 0, 2546}, {3, 0, 5258}, {9, 0, 688}, {10, 0, 1057}, {40, 0, 451}}},
-	{4000, 0, []share{{2, 0, 3397}, {3, 0, 4452}, {8, 0, 226}, {9, 0, 1495}, {40, 0, 430}}},
-	{5000, 0, []share{{2, 0, 4328}, {3, 0, 3473}, {7, 0, 841}, {8, 0, 901}, {30, 0, 457}}},
-	{6670, 4902, []share{{2, 4, 1140}, {3, 7, 1876}, {2, 1, 1650}}},
-	{8000, 6980, []share{{2, 8, 584}, {3, 9, 900}, {2, 2, 500}}},
-	{9000, 8750, []share{{2, 20, 775}, {3, 22, 475}}},
-	{9500, 9300, []share{{2, 34, 400}, {3, 34, 300}}},
-	{9800, 9600, []share{{2, 57, 225}, {3, 57, 175}}},
+	{300, 0, []share{{2, 0, 255}, {3, 0, 6736}, {9, 0, 961}, {10, 0, 1331}, {30, 0, 492}, {40, 0, 225}}, 0},
+	{500, 0, []share{{2, 0, 425}, {3, 0, 6772}, {10, 0, 2036}, {12, 0, 145}, {30, 0, 166}, {40, 0, 456}}, 0},
+	{800, 0, []share{{2, 0, 680}, {3, 0, 6661}, {10, 0, 2041}, {40, 0, 618}}, 0},
+	{1200, 0, []share{{2, 0, 1019}, {3, 0, 6474}, {10, 0, 1787}, {12, 0, 168}, {40, 0, 552}}, 0},
+	{1700, 0, []share{{2, 0, 2869}, {3, 0, 4160}, {8, 0, 2601}, {32, 0, 1011}}, 0},
+	{2300, 0, []share{{2, 0, 1955}, {3, 0, 5803}, {10, 0, 1604}, {12, 0, 200}, {40, 0, 438}}, 0},
+	{3000, 0, []share{{2, 0, 2546}, {3, 0, 5258}, {9, 0, 688}, {10, 0, 1057}, {40, 0, 451}}, 0},
+	{4000, 0, []share{{2, 0, 3397}, {3, 0, 4452}, {8, 0, 226}, {9, 0, 1495}, {40, 0, 430}}, 0},
+	{5000, 0, []share{{2, 0, 4328}, {3, 0, 3473}, {7, 0, 841}, {8, 0, 901}, {30, 0, 457}}, 0},
+	{6670, 4902, []share{{2, 4, 1140}, {3, 7, 1876}, {2, 1, 1650}}, 0},
+	{8000, 6980, []share{{2, 8, 584}, {3, 9, 900}, {2, 2, 500}}, 0},
+	{9000, 8750, []share{{2, 20, 775}, {3, 22, 475}}, 0},
+	{9500, 9300, []share{{2, 34, 400}, {3, 34, 300}}, 0},
+	{9800, 9600, []share{{2, 57, 225}, {3, 57, 175}}, 53},
 }
 
 // group is a run of blocks of the same degrees.
@@ -48,6 +49,7 @@ type profile struct {
 	blocks []group // in rising order of first
 	leaves int     // the last blocks
 	edges  int
+	thin   int // rows of the core, the first, that get 3 edges for 7 of the others
 }
 
 // plan fits the table to cols blocks and rows full rows of a code of m/n.
@@ -59,6 +61,7 @@ func plan(cols, rows, n, m int) profile {
 		leaves = max(0, min(cols-cols/50, rows-core))
 	}
 	p := profile{leaves: leaves, edges: leaves}
+	p.thin = (rows - leaves) * d.thin / 100
 	inner, total := cols-leaves, 0
 	for _, s := range d.shares {
 		total += s.part
@@ -88,7 +91,7 @@ func mix(m, n int) degrees {
 	a := table[hi-1]
 	wb := rate - a.rate
 	wa := b.rate - rate
-	d := degrees{rate: rate, leaves: (a.leaves*wa + b.leaves*wb) / (wa + wb)}
+	d := degrees{rate: rate, leaves: (a.leaves*wa + b.leaves*wb) / (wa + wb), thin: b.thin * wb / (wa + wb)}
 	for _, s := range a.shares {
 		d.add(share{s.core, s.ext, s.part * wa})
 	}
