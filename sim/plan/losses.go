@@ -118,8 +118,7 @@ func (m *maker) components(l *Loss) []int {
 	for v := range of {
 		of[v] = v
 	}
-	var root func(int) int
-	root = func(v int) int {
+	root := func(v int) int {
 		for of[v] != v {
 			of[v] = of[of[v]]
 			v = of[v]

@@ -31,7 +31,8 @@ type Config struct {
 	Phases int     // stop after so many at the latest; 0: 600
 
 	// Price, if not nil, is that of a network which differs little: what to begin
-	// with. It changes how soon the bounds close, not that they hold.
+	// with, in smaller steps. Good prices close the bounds sooner, bad ones later;
+	// they hold by any.
 	Price []float64
 	// Least ends the search when the upper bound has fallen to it: what is not
 	// better is not wanted.

@@ -143,6 +143,64 @@ func TestNothing(t *testing.T) {
 	}
 }
 
+// A tree found from an old order is the shortest there is, whatever the lengths
+// have become since, and lists every node behind the one before it.
+func TestAgain(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		edges := network(r, 40, 30)
+		g, length := newGraph(40, edges), make([]float64, len(edges))
+		change := func(spread float64) {
+			for e := range length {
+				length[e] = math.Exp(spread * r.NormFloat64())
+			}
+		}
+		change(0.1)
+		old, now, want := newTree(40), newTree(40), newTree(40)
+		source := r.IntN(40)
+		g.shortest(old, source, length)
+		order := append([]int32(nil), old.order...)
+		for _, spread := range []float64{0.2, 1, 30, 0} { // at 30 lengths vanish beside others
+			change(spread)
+			g.again(now, source, length, order)
+			g.shortest(want, source, length)
+			place := make([]int, 40)
+			for i, v := range now.order {
+				place[v] = i
+			}
+			for v := range now.dist {
+				if now.dist[v] != want.dist[v] || v != source && place[now.from[v]] >= place[v] {
+					t.Fatalf("seed %d, spread %g, node %d: %g, want %g; place %d, that before %d", seed, spread, v, now.dist[v], want.dist[v], place[v], place[now.from[v]])
+				}
+			}
+			if len(now.order) != 40 {
+				t.Fatalf("%d nodes in the order", len(now.order))
+			}
+		}
+	}
+}
+
+// Whatever prices it begins with, the bounds hold and close; it ends early when
+// what there is is not wanted.
+func TestBeginning(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	edges := network(r, 12, 14)
+	var demands []Demand
+	for range 30 {
+		demands = append(demands, Demand{r.IntN(12), r.IntN(12), 0.1 + r.Float64()})
+	}
+	plain := Solve(12, edges, demands, Config{Gap: 0.01, Phases: 10000})
+	for _, price := range [][]float64{plain.Price, make([]float64, len(edges)), {1}, plain.Price[:5]} {
+		x := Solve(12, edges, demands, Config{Gap: 0.05, Phases: 4000, Price: price})
+		if x.Lower > plain.Upper || x.Upper < plain.Lower || x.Upper > 1.051*x.Lower {
+			t.Errorf("%g to %g, want %g to %g", x.Lower, x.Upper, plain.Lower, plain.Upper)
+		}
+	}
+	if x := Solve(12, edges, demands, Config{Gap: 0.01, Phases: 10000, Least: 2 * plain.Upper}); x.Upper > 2*plain.Upper || x.Lower > plain.Upper || x.Phases >= plain.Phases {
+		t.Errorf("%g to %g after %d phases, %d in all", x.Lower, x.Upper, x.Phases, plain.Phases)
+	}
+}
+
 func BenchmarkSolve(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 1))
 	edges := network(r, 100, 150)

@@ -142,6 +142,8 @@ func (t *tree) sorted(order []int32) bool {
 	}
 	for i, v := range order {
 		t.turn[v] = int32(i)
+	}
+	for i, v := range order {
 		if i > 0 && !math.IsInf(t.dist[v], 1) && t.turn[t.from[v]] >= int32(i) {
 			return false
 		}
