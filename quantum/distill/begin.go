@@ -48,7 +48,10 @@ func (s *session) propose(ctx context.Context) (*plan, error) {
 	if err := s.c.Send(ctx, typeGo, p.start.encode()); err != nil {
 		return nil, err
 	}
-	return p, s.l.ready(p, mine)
+	if err := s.l.ready(p, mine); err != nil {
+		return nil, err
+	}
+	return p, s.settle(ctx)
 }
 
 func (s *session) answer(ctx context.Context) (*plan, error) {
@@ -84,7 +87,10 @@ func (s *session) answer(ctx context.Context) (*plan, error) {
 		return nil, corrupt("the other end starts the round from what neither of the two has")
 	}
 	p.began = s.l.cfg.Now()
-	return p, s.l.ready(p, mine)
+	if err := s.l.ready(p, mine); err != nil {
+		return nil, err
+	}
+	return p, s.offer(ctx)
 }
 
 func stale() error {

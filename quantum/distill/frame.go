@@ -24,6 +24,8 @@ const (
 	typeTag                        // Bob, then Alice
 	typeIdle                       // any time: this end is alive; in no transcript
 	typeAbort                      // any time: why this end gives up; in no transcript
+	typeSpare                      // Bob: waiting blocks that he does not want
+	typeLost                       // Alice: which of them both ends lose
 )
 
 // header is a frame's head.

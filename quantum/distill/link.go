@@ -26,10 +26,7 @@ const (
 	calm      = 500 * time.Millisecond // longest pause between looks at unwanted blocks
 	ahead     = 512                    // numbers not made yet that Next asks for
 
-	// leastRoom is how many blocks wait at least before one is lost. The rings at the
-	// two ends free a slot at different moments; a block that the end which sends under
-	// it has taken, and the other lost, is worse than none.
-	leastRoom = 64
+	leastRoom = 64 // blocks that wait at least before one is lost
 )
 
 // Config describes one end of a link.
@@ -78,7 +75,8 @@ type Link struct {
 	skips   int                // rounds in a row whose raw data failed
 	waiting []quantum.KeyBlock // rising
 	hungry  bool               // somebody wants what is not made yet
-	refused uint64             // then: of the waiting, nobody wants those below this number
+	refused uint64             // of the waiting, those below this number were looked at last and not wanted
+	frozen  uint64             // those below this number are not to be had while the ends agree on what to lose
 	resting bool               // there is no room for more
 	account account
 	closed  bool
@@ -207,7 +205,7 @@ func (l *Link) pick(want func(uint64) bool) (quantum.KeyBlock, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, b := range l.waiting {
-		if want(b.Seq) {
+		if b.Seq >= l.frozen && want(b.Seq) {
 			l.waiting = slices.Delete(l.waiting, i, i+1)
 			nudge(l.room)
 			return b, true
@@ -217,14 +215,13 @@ func (l *Link) pick(want func(uint64) bool) (quantum.KeyBlock, bool) {
 	for seq := l.state.next; seq < l.state.next+ahead && !hungry; seq++ {
 		hungry = want(seq)
 	}
-	refused := l.refused
-	if k := len(l.waiting); hungry && k > 0 {
-		refused = l.waiting[k-1].Seq + 1
-	}
-	if hungry && (!l.hungry || refused > l.refused) {
+	if hungry && !l.hungry {
 		nudge(l.room)
 	}
-	l.hungry, l.refused = hungry, refused
+	l.hungry = hungry
+	if k := len(l.waiting); k > 0 {
+		l.refused = l.waiting[k-1].Seq + 1
+	}
 	return quantum.KeyBlock{}, false
 }
 

@@ -44,6 +44,7 @@ func samples() map[byte][]byte {
 		typeLength: length{bits: 640, refill: 1, made: at, names: make([]qsc.KeyID, 2)}.encode(),
 		typeTag:    tag{round: 4, index: 1}.encode(),
 		typeAbort:  {byte(qsc.Scarce)},
+		typeSpare:  spareOf([]uint64{7, 9, 40}, 3).encode(),
 	}
 }
 
@@ -79,6 +80,9 @@ func FuzzMessage(f *testing.F) {
 			again(t, b, m, err)
 		case typeAbort:
 			_ = parseAbort(b)
+		case typeSpare, typeLost:
+			m, err := parseSpare(b)
+			again(t, b, m, err)
 		}
 	})
 }
@@ -103,6 +107,8 @@ func TestMessages(t *testing.T) {
 				_, err = parseLength(b[:n])
 			case typeTag:
 				_, err = parseTag(b[:n])
+			case typeSpare:
+				_, err = parseSpare(b[:n])
 			case typeAbort:
 				if parseAbort(b[:n]) == qsc.Other {
 					err = errors.New("no kind")
