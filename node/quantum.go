@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/control/topology"
@@ -72,6 +73,9 @@ func presetOf(net *Network, name string, depth int) (quantum.Preset, error) {
 func atStation(net *Network, l Link, p quantum.Preset) (quantum.Preset, error) {
 	n, _ := net.Node(StationOf(net, l))
 	s, ok := net.Site(n.Site)
+	if n.ID != l.Ends[1] {
+		return p, qsc.E("node.DeviceOf", qsc.Invalid, string(l.ID), "light comes down: name the satellite as the link's first end and the station %s as its second", n.ID)
+	}
 	if !ok || !s.Location.Known {
 		return p, qsc.E("node.DeviceOf", qsc.Invalid, string(l.ID), "neither end of the satellite link has a location: give the ground station's site one")
 	}
@@ -237,12 +241,25 @@ type PresetInfo struct {
 	Params map[string]any `json:"parameters"`
 }
 
+// opens reports whether a device's events can be drawn: some are reckoned with
+// only, under bounds that no run can meet.
+func opens(d quantum.Device) bool {
+	runs, ok := d.(distill.Runnable)
+	if !ok {
+		return false
+	}
+	p, err := runs.Protocol(distill.Setup{World: quantum.World{Start: time.Now()}, Channel: quantum.Channel{Loss: 5, Distance: 25}})
+	if err != nil {
+		return false
+	}
+	return p.Close() == nil
+}
+
 // Presets lists the device pairs that come with the program.
 func Presets() []PresetInfo {
 	var out []PresetInfo
 	for _, p := range preset.All() {
-		_, runs := p.Device.(distill.Runnable)
-		out = append(out, PresetInfo{p.Name, p.Device.Kind(), p.About, runs, preset.Params(p.Device)})
+		out = append(out, PresetInfo{p.Name, p.Device.Kind(), p.About, opens(p.Device), preset.Params(p.Device)})
 	}
 	return out
 }

@@ -76,9 +76,13 @@ func TestDeviceOf(t *testing.T) {
 	}
 }
 
-// A satellite's device learns where its ground station is, at whichever end.
+// A satellite's device learns where its ground station is, which is the second end.
 func TestStation(t *testing.T) {
 	n := described(t, "satellite", "leo-micius")
+	if _, err := DeviceOf(n, n.Links[0]); !qsc.IsKind(err, qsc.Invalid) {
+		t.Errorf("a station that sends light up: %v", err)
+	}
+	n.Links[0].Ends = [2]qsc.NodeID{"b", "a"}
 	p, err := DeviceOf(n, n.Links[0])
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +112,11 @@ func TestBuiltinDevices(t *testing.T) {
 			}
 		}
 	}
-	if len(Presets()) < 20 {
-		t.Errorf("only %d presets", len(Presets()))
+	runs := map[string]bool{}
+	for _, p := range Presets() {
+		runs[p.Name] = p.Runs
+	}
+	if len(runs) < 20 || !runs["tokyo-45km"] || !runs["leo-live"] || runs["sns-1002"] || runs["gg02-metro"] {
+		t.Errorf("presets that run: %v", runs)
 	}
 }

@@ -92,8 +92,9 @@ type Attackable interface {
 	Attack(Attack) error
 }
 
-// Record is what is kept for good of a round of distillation: under what its
-// blocks were made. It holds no key and may be shown to anybody.
+// Record is what is kept of a round of distillation: under what its blocks were
+// made. It holds no key and may be shown to anybody. Both ends keep the last
+// thousands on disk (package distill says how many).
 type Record struct {
 	Link       qsc.LinkID     `json:"link"`
 	Epoch      uint32         `json:"epoch"`

@@ -26,7 +26,7 @@ type KeyBlock struct {
 	Efficiency float64 // reconciliation efficiency f ≥ 1; 0 where it has no meaning
 	EpsSec     float64 // secrecy parameter of the bound; 0 is perfect
 	EpsCor     float64 // correctness parameter; 0 is perfect
-	Bound      string  // the bound that gave the length, "couriered" or "simulated"
+	Bound      string  // the bound that gave the length, "couriered", "simulated" or whose word it is; at most 24 bytes are kept
 	Round      uint64  // of distillation, whose Record says under what it was made; else 0
 	Class      qsc.Class
 	ProducedAt time.Time

@@ -23,7 +23,7 @@ import (
 
 // Bound is what the blocks name as the bound they were made under: the vendor's,
 // which the interface does not tell.
-const Bound = "vendor, by ETSI GS QKD 004"
+const Bound = "vendor (ETSI 004)"
 
 // Config describes one end.
 type Config struct {

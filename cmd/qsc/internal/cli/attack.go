@@ -61,7 +61,7 @@ type sight struct {
 	QBER    float64     `json:"qber"`
 	Left    int64       `json:"left_bytes"`
 	Alarm   string      `json:"alarm,omitempty"`
-	Routes  uint64      `json:"routes_version"` // of the controller's table at the link's first end
+	Routes  uint64      `json:"routes_version"` // of the controller's tables at both ends, added
 	Epoch   uint64      `json:"routes_epoch"`
 	Blocked bool        `json:"no_key"`
 }
@@ -202,7 +202,7 @@ func (s *siege) watch(ctx context.Context, phase string, during time.Duration, e
 func (s *siege) look(ctx context.Context, phase string) (sight, error) {
 	now := sight{After: time.Since(s.start).Seconds(), Phase: phase}
 	answered := false
-	for i, id := range s.link.Ends {
+	for _, id := range s.link.Ends {
 		n := s.p.askNode(ctx, id, "")
 		if !n.Up {
 			continue
@@ -212,9 +212,8 @@ func (s *siege) look(ctx context.Context, phase string) (sight, error) {
 			continue
 		}
 		now.take(n.Status.Links[k])
-		if i == 0 {
-			now.Routes, now.Epoch = n.Status.Control.Version, n.Status.Control.Epoch
-		}
+		now.Routes += n.Status.Control.Version
+		now.Epoch = max(now.Epoch, n.Status.Control.Epoch)
 		answered = true
 	}
 	if !answered {

@@ -51,6 +51,9 @@ func (a *app) check(file string) error {
 	if err := net.Runnable(); err != nil {
 		c.Runnable, c.Why = false, plain(err)
 	}
+	if err := devices(net); err != nil {
+		return err
+	}
 	if a.json {
 		return a.answer(c)
 	}
@@ -59,6 +62,20 @@ func (a *app) check(file string) error {
 		a.tell("it cannot be run yet: %s", c.Why)
 	}
 	return nil
+}
+
+// devices reports every link whose device pair does not fit.
+func devices(net *node.Network) error {
+	var all []error
+	for _, l := range net.Links {
+		if !l.Physical() || l.Preset == "" {
+			continue
+		}
+		if _, err := node.Predict(net, l); err != nil {
+			all = append(all, qsc.E("", qsc.KindOf(err), "", "link %s: %s", l.ID, plain(err)))
+		}
+	}
+	return errors.Join(all...)
 }
 
 // lines is an error whose lines are kept apart.
