@@ -58,8 +58,8 @@ func truth(d Device, loss, pulses float64) (s0, s1, s1Test, v1 float64) {
 		t0 += p * math.Exp(-d.mu()[i])
 		t1 += p * math.Exp(-d.mu()[i]) * d.mu()[i]
 	}
-	key := pulses * d.PX * d.PXBob * d.alive(g, true)
-	test := pulses * (1 - d.PX) * (1 - d.PXBob) * d.alive(g, false)
+	key := pulses * d.PX * d.PXBob * d.alive(g)
+	test := pulses * (1 - d.PX) * (1 - d.PXBob) * d.alive(g)
 	return key * t0 * yield(d, eta, 0), key * t1 * yield(d, eta, 1), test * t1 * yield(d, eta, 1), test * t1 * errs(d, eta, 1)
 }
 

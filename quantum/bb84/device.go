@@ -39,8 +39,7 @@ type Device struct {
 	PDark     float64 `json:"p_dc"`                  // dark count of one detector in one gate
 	PAfter    float64 `json:"p_ap"`                  // afterpulses for each click
 	EMis      float64 `json:"e_mis"`                 // part of the photons that goes to the wrong detector
-	DeadTime  float64 `json:"dead_time_s"`           // of a detector after a click
-	Detectors int     `json:"detectors"`             // 4: a pair for each basis; 2: one pair that changes basis; 0: 4
+	DeadTime  float64 `json:"dead_time_s"`           // of all detectors after a click of any
 	FibreLoss float64 `json:"attenuation_db_per_km"` // where the channel gives its length only; 0: 0.2
 	FEC       float64 `json:"f_ec"`                  // efficiency of reconciliation that is predicted with
 	Block     int64   `json:"block"`                 // sifted bits of the key basis in a finite-key block
@@ -66,9 +65,6 @@ func (d Device) full() Device {
 	}
 	if d.PXBob == 0 {
 		d.PXBob = d.PX
-	}
-	if d.Detectors == 0 {
-		d.Detectors = 4
 	}
 	if d.FibreLoss == 0 {
 		d.FibreLoss = 0.2
@@ -105,7 +101,6 @@ func (d Device) checked() (Device, error) {
 	want(in(d.PAfter, 0, 0.5), "p_ap", d.PAfter, "0 to 0.5")
 	want(in(d.EMis, 0, 0.5), "e_mis", d.EMis, "0 to 0.5")
 	want(in(d.DeadTime, 0, 1), "dead_time_s", d.DeadTime, "0 to 1")
-	want(d.Detectors == 2 || d.Detectors == 4, "detectors", d.Detectors, "2 or 4")
 	want(in(d.FibreLoss, 0.01, 100), "attenuation_db_per_km", d.FibreLoss, "0.01 to 100")
 	want(in(d.FEC, 1, 10), "f_ec", d.FEC, "1 to 10")
 	want(d.Block >= 1000 && d.Block <= maxCount, "block", d.Block, "1000 to 2^53")
@@ -143,7 +138,7 @@ func (d Device) p() [3]float64 {
 	return [3]float64{d.P1, d.P2, 1 - d.P1 - d.P2}
 }
 
-// deadGates is how many gates a detector misses after a click.
+// deadGates is how many gates the receiver misses after a click.
 func (d Device) deadGates() float64 { return math.Round(d.DeadTime * d.Clock) }
 
 // receiverEta is the part of the light at Bob's door that is detected.

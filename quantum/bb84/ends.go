@@ -3,6 +3,7 @@ package bb84
 import (
 	"context"
 	"math"
+	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
@@ -28,6 +29,9 @@ func (e *end) siftAlice(ctx context.Context, w distill.Wire, first uint64) (*blo
 		case h.from < s.next || h.from > s.next && (s.clicked > 0 || e.link.Window == nil):
 			return nil, verdict{}, corrupt("clicks from pulse %d on, pulse %d comes next", h.from, s.next)
 		}
+		if err := e.sent(ctx, h.from, h.to); err != nil {
+			return nil, verdict{}, err
+		}
 		if err := s.take(&h); err != nil {
 			return nil, verdict{}, err
 		}
@@ -38,7 +42,10 @@ func (e *end) siftAlice(ctx context.Context, w distill.Wire, first uint64) (*blo
 		}
 		e.advance(&s.block, 0, math.MaxUint64)
 		if st != stateMore && h.flags&flagLast == 0 {
-			if h, err = hear(ctx, w); err != nil {
+			if h, err = hear(ctx, w); err == nil {
+				err = e.sent(ctx, h.from, h.to)
+			}
+			if err != nil {
 				return nil, verdict{}, err
 			}
 			s.next = max(s.next, h.to) // on its way already, and lost
@@ -52,6 +59,23 @@ func (e *end) siftAlice(ctx context.Context, w distill.Wire, first uint64) (*blo
 		err = farewell(ctx, w, v.err())
 	}
 	return &s.block, v, err
+}
+
+// ahead is how far Bob's clock may go before Alice's.
+const ahead = time.Minute
+
+// sent returns once the pulses that clicks are of have left Alice, so that nobody who
+// speaks in Bob's place learns her settings of those to come. Error: Corrupt for a
+// stretch that is longer than Bob makes them, or of times that she will not come to
+// soon: nobody vouches for it yet, and her next block begins behind it.
+func (e *end) sent(ctx context.Context, from, to uint64) error {
+	if to-from > 2*e.stretch() {
+		return corrupt("clicks of %d pulses at once", to-from)
+	}
+	if left := e.setup.World.Start.Add(e.after(to)).Sub(e.setup.Now()); e.setup.Pace && left > ahead {
+		return corrupt("clicks of pulses that leave in %v: set the two ends' clocks right", left.Round(time.Second))
+	}
+	return e.wait(ctx, to)
 }
 
 // farewell gives a block up with an error once Bob knows: who goes first may take

@@ -45,15 +45,9 @@ func (d Device) mean(v [3]float64) (sum float64) {
 	return sum
 }
 
-// alive is the part of a basis's clicks that dead time leaves: 1/(1 + rate ·
-// t_dead) with the rate of one detector. key says for which basis.
-func (d Device) alive(g Gains, key bool) float64 {
-	rate := d.mean(g.Click) / 2
-	if d.Detectors == 4 {
-		rate *= part(d.PXBob, key)
-	}
-	return 1 / (1 + rate*d.deadGates())
-}
+// alive is the part of the clicks that dead time leaves: 1/(1 + rate · t_dead) with
+// the rate of all detectors together.
+func (d Device) alive(g Gains) float64 { return 1 / (1 + d.mean(g.Click)*d.deadGates()) }
 
 // part is the probability of the key basis, or of the other.
 func part(px float64, key bool) float64 {
@@ -70,8 +64,8 @@ func (d Device) Expect(loss, background, pulses float64) Counts {
 	d = d.full()
 	g := d.Gains(loss, background)
 	c := d.none()
-	key := pulses * d.PX * d.PXBob * d.alive(g, true)
-	test := pulses * (1 - d.PX) * (1 - d.PXBob) * d.alive(g, false)
+	key := pulses * d.alive(g) * d.PX * d.PXBob
+	test := pulses * d.alive(g) * (1 - d.PX) * (1 - d.PXBob)
 	for i, p := range d.p() {
 		c.Key[i], c.KeyErr[i] = key*p*g.Click[i], key*p*g.Error[i]
 		c.Test[i], c.TestErr[i] = test*p*g.Click[i], test*p*g.Error[i]

@@ -28,6 +28,9 @@ func (e *end) Length(s *distill.Sifted, o distill.Outcome) (distill.Length, erro
 		Bits: min(int64(math.Floor(est.Bits-lost)), o.Kept), Bound: e.device.Bound,
 		EpsSec: e.device.EpsSec, EpsCor: e.device.EpsCor, Phi: est.Phi, Params: e.params(b, est),
 	}
+	if e.device.Bound == Asymptotic {
+		l.EpsSec = 1 // of a finite block it promises nothing
+	}
 	if o.EpsCor > 0 {
 		l.EpsCor = o.EpsCor
 	}

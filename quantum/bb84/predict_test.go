@@ -112,12 +112,12 @@ func TestRateFallsWithLoss(t *testing.T) {
 }
 
 func TestDeviceNamesEveryFault(t *testing.T) {
-	d := Device{Mu2: 1, P1: 2, Detectors: 3, Decoys: 7, Bound: "hope", EtaDet: math.NaN()}
+	d := Device{Mu2: 1, P1: 2, Decoys: 7, Bound: "hope", EtaDet: math.NaN()}
 	_, err := d.Predict(quantum.Channel{})
 	if !qsc.IsKind(err, qsc.Invalid) {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"clock_hz", "mu1", "mu2", "p1", "p2", "p_x", "eta_det", "f_ec", "block", "eps_sec", "eps_cor", "decoys", "bound", "detectors"} {
+	for _, name := range []string{"clock_hz", "mu1", "mu2", "p1", "p2", "p_x", "eta_det", "f_ec", "block", "eps_sec", "eps_cor", "decoys", "bound"} {
 		if !strings.Contains(err.Error(), name+" is ") {
 			t.Errorf("%s is not named: %v", name, err)
 		}

@@ -7,7 +7,7 @@ import "github.com/quantum-secure-cloud/qsc/quantum"
 var gated = Device{
 	Clock: 1e9, Mu1: 0.38, Mu2: 0.187, Mu3: 2e-4, P1: 0.561, P2: 0.299, PX: 0.886,
 	EtaDet: 0.2, PDark: 1e-5, PAfter: 0.02, EMis: 0.02, FibreLoss: 0.32,
-	Detectors: 4, FEC: 1.16, Block: 1e8, EpsSec: 1e-10, EpsCor: 1e-15, Decoys: 2, Bound: Wiesemann,
+	FEC: 1.16, Block: 1e8, EpsSec: 1e-10, EpsCor: 1e-15, Decoys: 2, Bound: Wiesemann,
 }
 
 // nanowire is a slower transmitter with superconducting detectors, which one core
@@ -15,7 +15,7 @@ var gated = Device{
 var nanowire = Device{
 	Clock: 62.5e6, Mu1: 0.55, Mu2: 0.26, Mu3: 1e-3, P1: 0.4, P2: 0.46, PX: 0.875,
 	EtaDet: 0.6, PDark: 1e-7, EMis: 0.01, DeadTime: 40e-9, FibreLoss: 0.5,
-	Detectors: 4, FEC: 1.08, Block: 4e6, EpsSec: 1e-10, EpsCor: 1e-15, Decoys: 2, Bound: Wiesemann,
+	FEC: 1.08, Block: 4e6, EpsSec: 1e-10, EpsCor: 1e-15, Decoys: 2, Bound: Wiesemann,
 }
 
 // but returns a changed copy.
@@ -38,12 +38,12 @@ func published() []quantum.Preset {
 		{Name: "lim-apd", About: "the numerical example of Lim et al., PRA 89 022307, fig. 1, for 20 dB", Device: Device{
 			Clock: 1e9, Mu1: 0.433, Mu2: 0.21, Mu3: 2e-4, P1: 0.389, P2: 0.473, PX: 0.862,
 			EtaDet: 0.1, PDark: 6e-7, PAfter: 0.04, EMis: 0.005, FibreLoss: 0.2,
-			Detectors: 4, FEC: 1.16, Block: 1e7, EpsSec: 1e-10, EpsCor: 1e-15, Decoys: 2, Bound: Lim,
+			FEC: 1.16, Block: 1e7, EpsSec: 1e-10, EpsCor: 1e-15, Decoys: 2, Bound: Lim,
 		}},
 		{Name: "rusca-snspd", About: "one decoy, superconducting detectors: Rusca et al., APL 112 171104, for 26 dB", Device: Device{
 			Clock: 1e9, Mu1: 0.462, Mu2: 0.196, P1: 0.61, PX: 0.893,
 			EtaDet: 0.5, PDark: 1e-8, EMis: 0.01, DeadTime: 100e-9, FibreLoss: 0.2,
-			Detectors: 4, FEC: 1.16, Block: 1e7, EpsSec: 1e-9, EpsCor: 1e-15, Decoys: 1, Bound: Rusca,
+			FEC: 1.16, Block: 1e7, EpsSec: 1e-9, EpsCor: 1e-15, Decoys: 1, Bound: Rusca,
 		}},
 		{Name: "tokyo-45km-field", About: "45 km of Tokyo's fibre, 14.5 dB, blocks of 10⁸ bits, about 300 kbit/s: Opt. Express 23, 7583", Device: gated},
 		{Name: "toshiba-10mbps", About: "13.72 Mbit/s at 2 dB for a month, blocks of 10⁸ bits: arXiv 1807.04484; detectors chosen to meet it", Device: gated.but(func(d *Device) {
@@ -52,13 +52,13 @@ func published() []quantum.Preset {
 		})},
 		{Name: "ustc-110mbps", About: "115.8 Mbit/s at 10 km: arXiv 2307.02364; receiver chosen to meet it", Device: Device{
 			Clock: 2.5e9, Mu1: 0.555, Mu2: 0.169, P1: 0.843, PX: 0.956,
-			EtaDet: 0.78, LossBob: 2, PDark: 1e-8, EMis: 0.0035, DeadTime: 2e-9, FibreLoss: 0.19,
-			Detectors: 4, FEC: 1.1, Block: 1e8, EpsSec: 1e-10, EpsCor: 1e-15, Decoys: 1, Bound: Wiesemann,
+			EtaDet: 0.78, LossBob: 1.6, PDark: 1e-8, EMis: 0.0035, DeadTime: 1e-9, FibreLoss: 0.19,
+			FEC: 1.1, Block: 1e8, EpsSec: 1e-10, EpsCor: 1e-15, Decoys: 1, Bound: Wiesemann,
 		}},
 		{Name: "gys", About: "Gobby, Yuan, Shields 2004 with decoys, asymptotic: reach 142 km, not finite-key secure", Device: Device{
 			Clock: 2e6, Mu1: 0.48, Mu2: 0.1, Mu3: 1e-3, P1: 0.8, P2: 0.15, PX: 0.5,
 			EtaDet: 0.045, PDark: 8.5e-7, EMis: 0.033, FibreLoss: 0.21,
-			Detectors: 4, FEC: 1.22, Block: 1e5, EpsSec: 1e-10, EpsCor: 1e-15, Decoys: 2, Bound: Asymptotic,
+			FEC: 1.22, Block: 1e5, EpsSec: 1e-10, EpsCor: 1e-15, Decoys: 2, Bound: Asymptotic,
 		}},
 	}
 }

@@ -423,6 +423,55 @@ func TestNonsenseIsCorrupt(t *testing.T) {
 	}
 }
 
+// A stranger who speaks in Bob's place learns no setting of pulses to come, and the
+// next block of the two goes on as if he had not been.
+func TestAStrangerSpoilsOneBlockOnly(t *testing.T) {
+	e := ends(t, 23, Link{Device: quick()}, tenDB)
+	alice, _ := distilltest.Both(t.Context(), func(ctx context.Context, role distill.Role, w *distilltest.Wire) error {
+		if role == distill.Bob {
+			c := clicks{from: 0, to: maxCount}
+			return w.Send(ctx, typeClicks, c.append(nil))
+		}
+		_, err := e[0].Sift(ctx, w, distilltest.At(0))
+		return err
+	})
+	if !qsc.IsKind(alice, qsc.Corrupt) {
+		t.Errorf("clicks until the end of time: %v", alice)
+	}
+	sift(t, e, distilltest.At(0))
+}
+
+// Under a pace Alice answers nothing before the pulses have left her.
+func TestNothingIsToldAhead(t *testing.T) {
+	for after, kind := range map[time.Duration]qsc.Kind{2 * time.Second: qsc.Timeout, time.Hour: qsc.Corrupt} {
+		p, err := NewProtocol(distill.Setup{Role: distill.Alice, World: world(24), Channel: tenDB, Pace: true, Now: func() time.Time { return distilltest.At(0).At }}, Link{Device: quick()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		alice, _ := distilltest.Both(ctx, func(ctx context.Context, role distill.Role, w *distilltest.Wire) error {
+			if role == distill.Alice {
+				_, err := p.Sift(ctx, w, distilltest.At(after))
+				return err
+			}
+			first := p.(*end).pulseAt(distilltest.At(after).At.Sub(world(24).Start))
+			c := clicks{from: first, to: first + 1000, pulse: []uint64{first}}
+			c.basis.put(1, 1)
+			if err := w.Send(ctx, typeClicks, c.append(nil)); err != nil {
+				return err
+			}
+			if _, err := w.Receive(ctx, typeKept, maxKeptMessage); err == nil {
+				t.Error("an answer about a pulse to come")
+			}
+			return nil
+		})
+		cancel()
+		if !qsc.IsKind(alice, kind) {
+			t.Errorf("%v ahead: %v", after, alice)
+		}
+	}
+}
+
 func TestRealtime(t *testing.T) {
 	f, err := Realtime(preset(t, "tokyo-45km"), quantum.Channel{Loss: 14.5}, 0.02)
 	if err != nil || !(f > 0.05) {

@@ -41,12 +41,11 @@ type receiver struct {
 	attack quantum.Attack
 
 	table table
-	until uint64    // from this pulse on the table has to be made anew
-	pos   uint64    // the next pulse
-	live  [4]uint64 // first pulse at which each detector counts again
-	dead  uint64    // gates
-	pair  uint64    // 2 where each basis has its pair of detectors, else 0
-	bob   uint64    // threshold of the key basis, 31 bits
+	until uint64 // from this pulse on the table has to be made anew
+	pos   uint64 // the next pulse
+	live  uint64 // first pulse at which the detectors count again
+	dead  uint64 // gates
+	bob   uint64 // threshold of the key basis, 31 bits
 
 	doubles  int64   // seen
 	expected float64 // as many were to be expected of honest light
@@ -70,14 +69,10 @@ type table struct {
 
 func newReceiver(w quantum.World, d Device, from uint64, cond func(uint64) conditions) *receiver {
 	raw := stream(w, "bb84 clicks", from)
-	r := &receiver{
+	return &receiver{
 		device: d, src: newSource(w, d), raw: raw, rng: rand.New(raw), cond: cond,
 		pos: from, until: from, since: from, dead: uint64(d.deadGates()), bob: scaled(d.PXBob, 31),
 	}
-	if d.Detectors == 4 {
-		r.pair = 2
-	}
-	return r
 }
 
 // tune makes the table for the pulses from pos on.
@@ -99,11 +94,10 @@ func (r *receiver) tune() {
 	r.table = t
 }
 
-// doubles is the probability of a double click that both detectors count.
+// doubles is the probability of a double click that counts.
 func (d Device) doubles(g Gains) float64 {
 	same := d.PX*d.PXBob + (1-d.PX)*(1-d.PXBob)
-	dead := min(d.alive(g, true), d.alive(g, false))
-	return (same*d.mean(g.Double) + (1-same)*d.mean(g.Mixed)) * dead * dead
+	return (same*d.mean(g.Double) + (1-same)*d.mean(g.Mixed)) * d.alive(g)
 }
 
 // settle brings the expectation of double clicks up to date.
@@ -179,19 +173,16 @@ func (r *receiver) click(pulse, w, out uint64, c *clicks) {
 	r.detect(pulse, basis, bit, double, c)
 }
 
-// detect lets the detectors click that are not dead. A double click gives a
-// random bit.
+// detect counts a click unless the detectors are dead. A click of any holds all of
+// them off: were the others to go on, the next bit would be the other one more often
+// than not, and the next basis the other one, for all to see who know the times. A
+// double click has a random bit.
 func (r *receiver) detect(pulse, basis, bit uint64, double bool, c *clicks) {
-	at := basis * r.pair
-	if pulse < r.live[at+bit] {
-		if !double || pulse < r.live[at+bit^1] {
-			return
-		}
-		bit, double = bit^1, false
+	if pulse < r.live {
+		return
 	}
-	r.live[at+bit] = pulse + 1 + r.dead
-	if double && pulse >= r.live[at+(bit^1)] {
-		r.live[at+(bit^1)] = pulse + 1 + r.dead
+	r.live = pulse + 1 + r.dead
+	if double {
 		r.doubles++
 	}
 	c.pulse = append(c.pulse, pulse)

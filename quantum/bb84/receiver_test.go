@@ -22,7 +22,7 @@ func events(r *receiver, c *clicks) (n [2][2][3][2]float64) {
 // expectedEvents is the same at the count level, for each pulse.
 func expectedEvents(d Device, g Gains) (n [2][2][3][2]float64) {
 	for bob := range 2 {
-		at := part(d.PXBob, bob == 1) * d.alive(g, bob == 1)
+		at := part(d.PXBob, bob == 1) * d.alive(g)
 		for alice := range 2 {
 			for k, p := range d.p() {
 				all := at * part(d.PX, alice == 1) * p * g.Click[k]
@@ -138,33 +138,48 @@ func TestChiSquareSeesSmallChanges(t *testing.T) {
 	}
 }
 
-// Dead time thins the clicks of one detector by 1/(1 + rate · t_dead), with four
-// detectors and with two.
+// Dead time thins the clicks by 1/(1 + rate · t_dead), whatever the basis and the bit,
+// and no two clicks are nearer than it.
 func TestDeadTimeThins(t *testing.T) {
-	for _, detectors := range []int{2, 4} {
-		d := quick()
-		d.Detectors, d.DeadTime, d.PX = detectors, 500e-9, 0.8
-		d = d.full()
-		r, c := clickSome(d, 5, 6, quantum.Attack{})
-		want := expectedEvents(d, d.Gains(6, 0))
-		seen, hope := flat(events(r, c)), flat(want)
-		if f := d.alive(d.Gains(6, 0), true); f > 0.7 {
-			t.Fatalf("only %v of the clicks are lost: too few for this test", 1-f)
+	d := quick()
+	d.DeadTime, d.PX = 200e-9, 0.8
+	d = d.full()
+	r, c := clickSome(d, 5, 6, quantum.Attack{})
+	want := expectedEvents(d, d.Gains(6, 0))
+	seen, hope := flat(events(r, c)), flat(want)
+	if f := d.alive(d.Gains(6, 0)); f > 0.7 {
+		t.Fatalf("only %v of the clicks are lost: too few for this test", 1-f)
+	}
+	if n, e := sumOf(seen), sumOf(hope)*float64(c.to); math.Abs(n/e-1) > 0.02 {
+		t.Errorf("%v clicks, %v expected", n, e)
+	}
+	for i, p := range c.pulse[1:] {
+		if p-c.pulse[i] <= uint64(d.deadGates()) {
+			t.Fatalf("a click %d gates after another", p-c.pulse[i])
 		}
-		if n, e := sumOf(seen), sumOf(hope)*float64(c.to); math.Abs(n/e-1) > 0.02 {
-			t.Errorf("%d detectors: %v clicks, %v expected", detectors, n, e)
-		}
-		for det := range uint64(4) {
-			last := int64(-1 << 40)
-			for i, p := range c.pulse {
-				if c.basis.at(i>>6)>>(i&63)&1*r.pair+c.value.at(i>>6)>>(i&63)&1 != det {
-					continue
+	}
+}
+
+// Whoever knows when Bob's detectors clicked, and in which basis, learns nothing of a
+// bit from the one before: of clicks in one basis that follow each other closely, as
+// many have equal bits as have different ones.
+func TestDeadTimeTellsNoBits(t *testing.T) {
+	for _, p := range live() {
+		d := p.Device.(Device).full()
+		d.DeadTime = max(d.DeadTime, 3/d.Clock)
+		_, c := clickSome(d, 8, channels[p.Name], quantum.Attack{})
+		var near, equal float64
+		for i := range c.pulse[1:] {
+			bit := func(f *packer, i int) uint64 { return f.at(i>>6) >> (i & 63) & 1 }
+			if c.pulse[i+1]-c.pulse[i] <= uint64(3*d.deadGates()) && bit(&c.basis, i) == bit(&c.basis, i+1) {
+				near++
+				if bit(&c.value, i) == bit(&c.value, i+1) {
+					equal++
 				}
-				if int64(p)-last <= 500 {
-					t.Fatalf("detector %d counts %d gates after a click", det, int64(p)-last)
-				}
-				last = int64(p)
 			}
+		}
+		if near < 1000 || math.Abs(equal-near/2) > 5*math.Sqrt(near)/2 {
+			t.Errorf("%s: %v of %v close pairs are equal", p.Name, equal, near)
 		}
 	}
 }

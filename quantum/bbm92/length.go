@@ -92,7 +92,7 @@ func (p *Protocol) Length(s *distill.Sifted, o distill.Outcome) (distill.Length,
 		EpsSec: sec.EpsSec, EpsCor: o.EpsCor, Phi: phi, Params: map[string]any{},
 	}
 	if bound == KoashiPreskill {
-		l.EpsSec = 0
+		l.EpsSec = 1 // of a finite block it promises nothing; 0 would be perfect
 	}
 	maps.Copy(l.Params, p.link.Params)
 	l.Params["p_z"] = p.link.PZ

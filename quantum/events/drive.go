@@ -120,6 +120,9 @@ func (r *Run) Follow(ctx context.Context, w distill.Wire, a Answerer) (time.Time
 		if t.From != from {
 			return time.Time{}, corrupt("a batch begins at pulse %d, not %d", t.From, from)
 		}
+		if err := r.sent(ctx, t); err != nil {
+			return time.Time{}, err
+		}
 		if err := a.Report(t.report); err != nil {
 			return time.Time{}, err
 		}
@@ -136,6 +139,30 @@ func (r *Run) Follow(ctx context.Context, w distill.Wire, a Answerer) (time.Time
 		from = t.To
 		r.Meter.note(a.State(), r.until(from).Sub(r.Start.At))
 	}
+}
+
+// ahead is how far Bob's clock may go before Alice's.
+const ahead = time.Minute
+
+// sent returns once all pulses of a batch have left Alice, so that nobody who speaks in
+// Bob's place learns her choices for those to come. Error: Corrupt for a batch that
+// is longer than Bob makes them, or of times that she will not come to soon: nobody
+// vouches for it yet, and her next block begins behind it.
+func (r *Run) sent(ctx context.Context, t *told) error {
+	if t.To-t.From > 2*r.step() {
+		return corrupt("a batch of %d pulses, at most %d are told of at once", t.To-t.From, r.step())
+	}
+	if now := r.now(); r.Setup.Pace && r.until(t.To).Sub(now()) > ahead {
+		return corrupt("a batch ends %v from now: set the two ends' clocks right", r.until(t.To).Sub(now()).Round(time.Second))
+	}
+	return r.wait(ctx, t.To)
+}
+
+func (r *Run) now() func() time.Time {
+	if r.Setup.Now == nil {
+		return time.Now
+	}
+	return r.Setup.Now
 }
 
 // judge says whether the block is at its end.
@@ -166,11 +193,7 @@ func (r *Run) fault(v verdict) error {
 // wait returns once the device has sent the pulses before a number.
 func (r *Run) wait(ctx context.Context, pulse uint64) error {
 	if ctx.Err() == nil && r.Setup.Pace {
-		now := r.Setup.Now
-		if now == nil {
-			now = time.Now
-		}
-		if d := r.until(pulse).Sub(now()); d > 0 {
+		if d := r.until(pulse).Sub(r.now()()); d > 0 {
 			t := time.NewTimer(d)
 			defer t.Stop()
 			select {

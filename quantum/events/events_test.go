@@ -227,3 +227,41 @@ func TestPace(t *testing.T) {
 		}
 	})
 }
+
+// Alice tells nothing of pulses that have not left her, and goes no further than a
+// device could have come, whoever speaks in Bob's place.
+func TestNothingIsToldAhead(t *testing.T) {
+	for name, c := range map[string]struct {
+		from, to uint64
+		at       time.Duration // after the round's start
+		kind     qsc.Kind
+	}{
+		"a long batch":         {0, 1e6, time.Hour, qsc.Corrupt},
+		"a batch of next year": {3e13, 3e13 + 1000, 0, qsc.Corrupt},
+		"the next second":      {1e6, 1e6 + 1000, 0, qsc.Timeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := world
+				w.Start = time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+				defer cancel()
+				k := ticker{want: 1000}
+				alice, _ := distilltest.Both(ctx, func(ctx context.Context, role distill.Role, wire *distilltest.Wire) error {
+					if role == distill.Bob {
+						m := told{Batch: Batch{From: c.from, To: c.to, Slots: []uint64{c.from}}}
+						return wire.Send(ctx, TypeBatch, m.marshal())
+					}
+					now := func() time.Time { return w.Start.Add(c.at) }
+					start := w.Start.Add(TimeOf(1e6, c.from))
+					r := Run{Setup: distill.Setup{World: w, Pace: true, Now: now}, Start: distill.Start{At: start}, Clock: 1e6, Rate: 1e-3, Patience: time.Hour, MaxReply: 10, Meter: new(Meter)}
+					_, err := r.Follow(ctx, wire, listener{&k})
+					return err
+				})
+				if !qsc.IsKind(alice, c.kind) || k.n != 0 {
+					t.Errorf("%v, and %d detections answered", alice, k.n)
+				}
+			})
+		})
+	}
+}
