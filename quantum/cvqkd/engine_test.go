@@ -73,7 +73,7 @@ func TestKeyBlocks(t *testing.T) {
 		t.Errorf("bound %s, class %s, secrecy %g", a.Bound, a.Class, a.EpsSec)
 	}
 	r := ends[0].Records(1)
-	if len(r) != 1 || r[0].Length <= 0 || r[0].Params["xi_max"] == nil {
+	if len(r) != 1 || r[0].Length <= 0 || r[0].Params["xi_worst"] == nil {
 		t.Errorf("records %+v", r)
 	}
 }

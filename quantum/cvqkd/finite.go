@@ -33,14 +33,45 @@ func (d Device) shifted(l linear, z float64) linear {
 	return linear{gain, l.sigma2 * (1 + z*math.Sqrt(2/l.m)), l.m}
 }
 
-// worst is the channel that fits the estimate with probability 1 - eps_pe at
-// least; ok is false where not even its transmittance is above 0.
+// spread is z of the worst channel: three one-sided bounds, of the gain from both sides
+// and of the noise, that fail with eps_pe together.
+func (d Device) spread() float64 { return deviations(d.EpsPE * 2 / 3) }
+
+// worst is the channel that tells the eavesdropper most among those that fit the
+// estimate, which the true one does with probability 1 - eps_pe at least; ok is false
+// where not even its transmittance is above 0.
+//
+// The noise is the largest. The gain is not always the smallest, as it is often
+// written: below a transmittance of about one half she learns more of the receiver's
+// values when more of the light arrives. What she learns rises and then falls with the
+// gain, so thirds of the interval are cut off where it is less.
 func (d Device) worst(l linear) (t, xi float64, ok bool) {
-	s := d.shifted(l, deviations(d.EpsPE))
-	if !(s.gain > 0) {
+	low, high := d.shifted(l, d.spread()), d.shifted(l, -d.spread())
+	if !(low.gain > 0) {
 		return 0, 0, false
 	}
-	t, xi = d.channel(s)
+	at := func(gain float64) (t, xi, chi float64) {
+		t, xi = d.channel(linear{gain, low.sigma2, l.m})
+		return t, xi, d.at(t, xi).holevo()
+	}
+	t, xi, most := at(low.gain)
+	a, b := low.gain, high.gain
+	try := func(gain float64) float64 {
+		u, x, chi := at(gain)
+		if chi > most {
+			t, xi, most = u, x, chi
+		}
+		return chi
+	}
+	try(b)
+	for range 40 {
+		third := (b - a) / 3
+		if try(a+third) < try(b-third) {
+			a += third
+		} else {
+			b -= third
+		}
+	}
 	return t, xi, true
 }
 

@@ -210,3 +210,35 @@ func TestPublishedDeviations(t *testing.T) {
 	// Independent: the tail of the normal distribution.
 	near(t, "tail", math.Erfc(deviations(1e-6)/math.Sqrt2), 1e-6, 1e-9)
 }
+
+// No channel within the deviations tells the eavesdropper more than the worst, whatever
+// the loss: beyond some 3 dB that is not the one of the least transmittance.
+func TestWorstIsWorst(t *testing.T) {
+	fromMiddle := 0
+	for _, preset := range Presets() {
+		d := preset.Device.(Device)
+		if d.Block == 0 {
+			continue
+		}
+		for db := 0.0; db <= 16; db += 0.5 {
+			l := d.linear(math.Pow(10, -db/10), d.Xi, d.Estimate*float64(d.Block))
+			u, x, ok := d.worst(l)
+			if !ok {
+				continue
+			}
+			most, low, high := d.at(u, x).holevo(), d.shifted(l, d.spread()), d.shifted(l, -d.spread())
+			for i := range 101 {
+				gain := low.gain + (high.gain-low.gain)*float64(i)/100
+				if chi := d.at(d.channel(linear{gain, low.sigma2, l.m})).holevo(); chi > most*(1+1e-9) {
+					t.Fatalf("%s at %v dB: %.9f at place %d of the interval, %.9f is called the worst", preset.Name, db, chi, i, most)
+				}
+			}
+			if first := d.at(d.channel(low)).holevo(); first < most*(1-1e-6) {
+				fromMiddle++
+			}
+		}
+	}
+	if fromMiddle == 0 {
+		t.Error("the least transmittance is always the worst: this test looks in the wrong place")
+	}
+}

@@ -55,7 +55,7 @@ func (p *Protocol) params(c counts, l linear, o distill.Outcome, low, high, chi,
 		"v_a": d.VA, "eta": d.Eta, "v_el": d.Vel, "detection": detection, "trusted": d.Trusted,
 		"symbols": c.symbols, "test_values": c.sums.m, "key_symbols": int64(symbols),
 		"sum_xx": c.sums.xx, "sum_xy": c.sums.xy, "sum_yy": c.sums.yy,
-		"t": t, "xi": xi, "t_min": low, "xi_max": high, "z": deviations(d.EpsPE),
+		"t": t, "xi": xi, "t_worst": low, "xi_worst": high, "z": d.spread(),
 		"snr": d.snr(l), "chi_be": chi, "delta_n": delta,
 		"beta":   float64(o.Kept-o.Leak) / (symbols * mutual), // really reached, failed frames charged
 		"eps_pe": d.EpsPE, "eps_bar": d.EpsBar, "eps_pa": d.EpsPA,
