@@ -22,13 +22,15 @@ func (a *atlas) labelled() int {
 }
 
 // label writes a link's rate on it where it hides least.
-func (a *atlas) label(c draw.Canvas, from, to vg.Point, l Link) {
+func (a *atlas) label(c draw.Canvas, line []vg.Point, l Link) {
 	t := text(8, kindColours[l.Kind])
 	words := l.Rate.String()
 	w := widthOfText(t, words)/2 + 2
 	var at []vg.Point
 	for _, part := range []vg.Length{0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74} {
-		at = append(at, vg.Point{X: from.X + part*(to.X-from.X), Y: from.Y + part*(to.Y-from.Y)})
+		where := part * vg.Length(len(line)-1)
+		i := int(where)
+		at = append(at, line[i].Add(line[i+1].Sub(line[i]).Scale(where-vg.Length(i))))
 	}
 	if best, box, ok := a.room(c, at, w, 6); ok {
 		a.write(c, t, best, box, words)

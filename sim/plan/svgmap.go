@@ -141,7 +141,7 @@ func (a *atlas) Plot(c draw.Canvas, pl *plot.Plot) {
 	a.links(c, on)
 	a.nodes(c, on)
 	for _, l := range Scarcest(a.p.Links, a.labelled()) {
-		a.label(c, on[l.Ends[0]], on[l.Ends[1]], l)
+		a.label(c, drawn(l, on), l)
 	}
 }
 
@@ -153,16 +153,37 @@ func (a *atlas) links(c draw.Canvas, on map[qsc.NodeID]vg.Point) {
 	links := slices.Clone(a.p.Links)
 	slices.SortStableFunc(links, func(x, y Link) int { return cmp.Compare(x.Rate, y.Rate) })
 	for _, l := range links {
-		from, to := on[l.Ends[0]], on[l.Ends[1]]
-		a.lines = append(a.lines, [2]vg.Point{from, to})
+		line := drawn(l, on)
+		for i := 1; i < len(line); i++ {
+			a.lines = append(a.lines, [2]vg.Point{line[i-1], line[i]})
+		}
 		if l.Price >= limiting {
-			c.StrokeLine2(draw.LineStyle{Color: band, Width: 11}, from.X, from.Y, to.X, to.Y)
+			c.StrokeLines(draw.LineStyle{Color: band, Width: 11}, line)
 		}
 	}
 	for _, l := range links {
-		from, to := on[l.Ends[0]], on[l.Ends[1]]
-		c.StrokeLine2(a.style(l), from.X, from.Y, to.X, to.Y)
+		c.StrokeLines(a.style(l), drawn(l, on))
 	}
+}
+
+// drawn is a link's line: bowed upwards through the air, so that it does not hide
+// what lies on the ground.
+func drawn(l Link, on map[qsc.NodeID]vg.Point) []vg.Point {
+	from, to := on[l.Ends[0]], on[l.Ends[1]]
+	if l.Kind != topology.KindSatellite {
+		return []vg.Point{from, to}
+	}
+	const pieces, height = 24, 0.4
+	across := vg.Point{X: from.Y - to.Y, Y: to.X - from.X}.Scale(height)
+	if across.Y < 0 {
+		across = across.Scale(-1)
+	}
+	line := make([]vg.Point, 0, pieces+1)
+	for i := range pieces + 1 {
+		t := vg.Length(i) / pieces
+		line = append(line, from.Add(to.Sub(from).Scale(t)).Add(across.Scale(t*(1-t))))
+	}
+	return line
 }
 
 // style is a link's line: thinner where there are many.

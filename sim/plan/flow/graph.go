@@ -82,7 +82,7 @@ func (g *graph) shortest(t *tree, source int, length []float64) {
 }
 
 // mostPasses is how often again goes over all nodes before it gives up.
-const mostPasses = 5
+const mostPasses = 8
 
 // again fills the tree as shortest does, from the order in which the nodes were
 // reached by lengths that were not much different: a few passes over the nodes in
