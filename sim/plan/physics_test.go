@@ -213,7 +213,7 @@ id = "bird"
 site = "orbit"
 [[link]]
 kind = "satellite"
-ends = ["ground", "bird"]
+ends = ["bird", "ground"]
 preset = "leo"
 [[preset]]
 id = "leo"
@@ -281,7 +281,7 @@ func TestPlannerTarget(t *testing.T) {
 	if len(p.Advice) == 0 || math.IsNaN(p.Demand.Autonomy) || !(p.Demand.Autonomy > 0) {
 		t.Errorf("%+v", p.Advice)
 	}
-	if words := wordsOf(t, p); words["satellite"] < 2 || words["limits the whole"] != 1 || words["cv"] == 0 {
+	if words := wordsOf(t, p); words["satellite"] != 3 || words["limits the whole"] != 1 || words["cv"] == 0 {
 		t.Errorf("the picture says %v", words)
 	}
 }

@@ -266,7 +266,7 @@ const named = 40
 
 func (a *atlas) nodes(c draw.Canvas, on map[qsc.NodeID]vg.Point) {
 	nodes := slices.Clone(a.p.net.Nodes)
-	slices.SortStableFunc(nodes, func(x, y topology.Node) int { return -cmp.Compare(a.degree[x.ID], a.degree[y.ID]) })
+	slices.SortStableFunc(nodes, func(x, y topology.Node) int { return cmp.Compare(a.rank(y.ID), a.rank(x.ID)) })
 	radius, halo := vg.Length(4), vg.Length(1.4)
 	switch n := len(nodes); {
 	case n > 300:
@@ -282,6 +282,14 @@ func (a *atlas) nodes(c draw.Canvas, on map[qsc.NodeID]vg.Point) {
 		}
 	}
 	a.names(c, nodes, on)
+}
+
+// rank says who is named first: satellites, then the best joined.
+func (a *atlas) rank(id qsc.NodeID) int {
+	if a.air[id] {
+		return math.MaxInt
+	}
+	return a.degree[id]
 }
 
 func (a *atlas) shape(id qsc.NodeID) draw.GlyphDrawer {
