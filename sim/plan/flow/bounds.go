@@ -73,3 +73,21 @@ func (b *Bounds) Without(gone []int, node int) (most, cut float64) {
 	}
 	return total / cost, cut
 }
+
+// Distances returns the price of the cheapest way between any two nodes for one
+// unit of flow: what a new edge there would save. Unjoined nodes are +Inf apart.
+func Distances(nodes int, edges []Edge, price []float64) [][]float64 {
+	g := newGraph(nodes, edges)
+	length := make([]float64, len(edges))
+	for e, c := range g.capacity {
+		if c > 0 {
+			length[e] = price[e] / c
+		}
+	}
+	t, out := newTree(nodes), make([][]float64, nodes)
+	for v := range nodes {
+		g.shortest(t, v, length)
+		out[v] = append([]float64(nil), t.dist...)
+	}
+	return out
+}

@@ -8,7 +8,6 @@
 package flow
 
 import (
-	"cmp"
 	"math"
 	"slices"
 )
@@ -92,14 +91,6 @@ func Solve(nodes int, edges []Edge, demands []Demand, cfg Config) Result {
 	return r
 }
 
-// group is the demands of one source.
-type group struct {
-	source  int
-	to      []int
-	amounts []float64
-	order   []int32 // in which the last tree reached the nodes
-}
-
 type solver struct {
 	g      *graph
 	groups []group
@@ -150,52 +141,6 @@ func (s *solver) begin(price []float64) {
 		}
 	}
 	s.step, s.restartAt = firstStep/4, 4
-}
-
-// groupBySource joins equal pairs and gives each to that end which has more of
-// them, so that few trees serve all.
-func groupBySource(nodes int, demands []Demand) []group {
-	pairs := joined(demands)
-	partners := make([]int, nodes)
-	for _, p := range pairs {
-		partners[p.From]++
-		partners[p.To]++
-	}
-	at := make([]group, nodes)
-	for _, p := range pairs {
-		from, to := p.From, p.To
-		if partners[to] > partners[from] {
-			from, to = to, from
-		}
-		at[from].source = from
-		at[from].to = append(at[from].to, to)
-		at[from].amounts = append(at[from].amounts, p.Amount)
-	}
-	return slices.DeleteFunc(at, func(g group) bool { return len(g.to) == 0 })
-}
-
-// joined returns the demands in order, one for each pair, From below To.
-func joined(demands []Demand) []Demand {
-	out := make([]Demand, 0, len(demands))
-	for _, d := range demands {
-		if d.From != d.To && d.Amount > 0 {
-			out = append(out, Demand{min(d.From, d.To), max(d.From, d.To), d.Amount})
-		}
-	}
-	byPair := func(a, b Demand) int { return cmp.Or(a.From-b.From, a.To-b.To) }
-	if !slices.IsSortedFunc(out, byPair) {
-		slices.SortStableFunc(out, byPair)
-	}
-	n := 0
-	for i, d := range out {
-		if i > 0 && byPair(out[n-1], d) == 0 {
-			out[n-1].Amount += d.Amount
-			continue
-		}
-		out[n] = d
-		n++
-	}
-	return out[:n]
 }
 
 // scale multiplies the demands so that one phase fills the fullest edge about
@@ -338,22 +283,4 @@ func (s *solver) restart() {
 	s.rounds = 0
 	s.restartAt *= 2
 	s.step = max(s.step*stepDown, s.leastStep)
-}
-
-// Distances returns the price of the cheapest way between any two nodes for one
-// unit of flow: what a new edge there would save. Unjoined nodes are +Inf apart.
-func Distances(nodes int, edges []Edge, price []float64) [][]float64 {
-	g := newGraph(nodes, edges)
-	length := make([]float64, len(edges))
-	for e, c := range g.capacity {
-		if c > 0 {
-			length[e] = price[e] / c
-		}
-	}
-	t, out := newTree(nodes), make([][]float64, nodes)
-	for v := range nodes {
-		g.shortest(t, v, length)
-		out[v] = append([]float64(nil), t.dist...)
-	}
-	return out
 }
