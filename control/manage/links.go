@@ -120,7 +120,8 @@ func (t *trend) take(now time.Duration, s route.State) {
 }
 
 // dry reports whether flows should stay off one direction of the link: it drains
-// and will be empty within the horizon, or holds less than a 32nd. Once left, it
+// and will be empty within the horizon, or holds less than a 32nd, or makes no key
+// and holds too little for a round. Once left, it
 // is taken again when a quarter has come in, when it is all but full, or
 // after avoidLongest; so flows do not swing.
 func (l *link) dry(now time.Duration, dir int, was bool, horizon time.Duration) bool {
@@ -131,7 +132,7 @@ func (l *link) dry(now time.Duration, dir int, was bool, horizon time.Duration) 
 	switch {
 	case !s.Up:
 		return false
-	case draining.DryWithin(horizon) || stock < s.Size/32:
+	case draining.DryWithin(horizon) || stock < s.Size/32 || s.Rate <= 0 && stock < min(s.Size/8*5, useless):
 		if !was || stock < left.stock {
 			*left = leaving{now, stock}
 		}
@@ -139,6 +140,12 @@ func (l *link) dry(now time.Duration, dir int, was bool, horizon time.Duration) 
 	}
 	return was && stock < min(s.Size/16*15, left.stock+s.Size/4) && now-left.at < avoidLongest
 }
+
+// useless is how much key of a link that makes none may be left and still not be
+// enough for a round: a relay takes up to half of a ring at once and leaves an eighth,
+// at most 64 KiB, for the frames of its order. Without it a small ring that cannot
+// serve and so does not drain either would look as good as any.
+const useless = 128 << 10
 
 // avoidLongest is how long flows stay off a link that neither drains nor fills.
 const avoidLongest = 10 * time.Minute

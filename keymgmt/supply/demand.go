@@ -17,8 +17,10 @@ type demand struct {
 	coming  int64   // bytes of rounds under way
 	spent   int64   // bytes since the last tick
 	rate    float64 // bytes per second, smoothed
-	after   time.Time
+	after   time.Time // no round before this, for one has failed
 	backoff time.Duration
+	from    time.Time // the last round began, or was to begin
+	booked  int       // its bytes, which the pace spreads from then on
 }
 
 // Bounds of the wait after a failed round.
@@ -28,6 +30,23 @@ const (
 	stockTime  = 2 // seconds of use that are kept in stock
 	useful     = 10 * time.Minute
 )
+
+// repace is how often a stream that waits for its pace looks whether that is still
+// the same.
+const repace = time.Second
+
+// due is when the pace allows the next round. It follows the pace: what was booked
+// when a route had next to no key must not hold back the stream once it has another.
+// mu is held.
+func (s *Supply) due(st *stream) time.Time {
+	d := &st.demand
+	rate := s.pace(st)
+	if rate <= 0 {
+		return d.from
+	}
+	wait := min(float64(d.booked*8)/float64(rate), time.Hour.Seconds())
+	return d.from.Add(time.Duration(wait * float64(time.Second)))
+}
 
 type pairName struct{ master, slave qsc.AppID }
 

@@ -107,8 +107,8 @@ func (s *Supply) makeSome() time.Duration {
 		if !yes {
 			continue
 		}
-		if wait := st.demand.after.Sub(now); wait > 0 {
-			again = min(again, wait)
+		if wait := max(st.demand.after.Sub(now), s.due(st).Sub(now)); wait > 0 {
+			again = min(again, wait, repace)
 			continue
 		}
 		list = append(list, candidate{st, size, s.priority(st), st.available()})
@@ -146,13 +146,11 @@ func (s *Supply) begin(st *stream, size int) (n uint32, round *round) {
 	st.making++
 	d := &st.demand
 	d.coming += int64(size)
-	if rate := s.pace(st); rate > 0 {
-		from := s.cfg.Now()
-		if d.after.After(from.Add(-time.Second)) {
-			from = d.after
-		}
-		d.after = from.Add(time.Duration(float64(size*8) / float64(rate) * float64(time.Second)))
+	from := s.cfg.Now()
+	if at := s.due(st); at.After(from.Add(-time.Second)) {
+		from = at
 	}
+	d.from, d.booked = from, size
 	if st.purpose == forPool && st.head != nil && (float64(d.size) < d.rate/4 || d.need > int64(d.size)) {
 		d.size = min(2*d.size, s.cfg.Segment)
 	}
@@ -245,7 +243,7 @@ func (s *Supply) ended(st *stream, n uint32, size int, err error) {
 	}
 	s.cfg.Logger.Debug("supply: a round failed", "to", st.peer, "err", err)
 	d.backoff = min(max(2*d.backoff, backoffMin), backoffMax)
-	d.after = s.cfg.Now().Add(d.backoff)
+	d.after, d.booked = s.cfg.Now().Add(d.backoff), 0
 	switch {
 	case st.dropped:
 	case st.head == nil && st.purpose == forPool:
