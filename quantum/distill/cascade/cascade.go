@@ -12,7 +12,6 @@ package cascade
 
 import (
 	"context"
-	"crypto/subtle"
 	"sync"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -21,9 +20,9 @@ import (
 
 // The types of message.
 const (
-	typeBegin   = distill.TypeReconcile + iota // Alice: layout
-	typeParity                                 // Alice: the parities asked for
-	typeDiffers                                // Bob: which of them differ from his
+	typeBegin  = distill.TypeReconcile + iota // Alice: layout
+	typeParity                                // Alice: the parities asked for
+	typeTurn                                  // Bob: which of them differ from his, and what he asks next
 )
 
 // Bounds of a call.
@@ -123,115 +122,4 @@ func agree(ctx context.Context, w distill.Wire, role distill.Role, own begin) (b
 		return own, qsc.E(op, qsc.Noisy, "", "an error rate above %.0f %% leaves no key to reconcile: look after the optical alignment, or for an eavesdropper", maxQBER*100)
 	}
 	return all, nil
-}
-
-// call is one Reconcile under way.
-type call struct {
-	plan   *plan
-	groups []*group
-	limit  int64 // of leak
-	leak   int64
-}
-
-// bundle is a part of a call's groups, whose questions share messages. While the
-// one end works at one bundle, the other does at the next.
-type bundle struct {
-	groups []*group
-	own    packer
-	trips  int
-}
-
-func (c *call) run(ctx context.Context, w distill.Wire, role distill.Role) error {
-	live := c.bundles()
-	if role == distill.Alice {
-		for _, b := range live {
-			if err := b.tell(ctx, w, c); err != nil {
-				return err
-			}
-		}
-	}
-	for len(live) > 0 {
-		going := live[:0]
-		for _, b := range live {
-			more, err := b.step(ctx, w, role, c)
-			if err != nil {
-				return err
-			}
-			if more {
-				going = append(going, b)
-			}
-		}
-		live = going
-	}
-	return nil
-}
-
-// step is a bundle's round trip. Alice has told her parities before.
-func (b *bundle) step(ctx context.Context, w distill.Wire, role distill.Role, c *call) (more bool, err error) {
-	if role == distill.Bob {
-		if err := b.ask(c); err != nil {
-			return false, err
-		}
-	}
-	if b.own.total > 0 {
-		if err := b.exchange(ctx, w, role); err != nil {
-			return false, err
-		}
-	}
-	in := unpacker{b: b.own.b}
-	for _, g := range b.groups {
-		g.follow(&in)
-		more = g.schedule() || more
-	}
-	if more && role == distill.Alice {
-		err = b.tell(ctx, w, c)
-	}
-	return more, err
-}
-
-// ask puts the parities of this end's own bits into b.own. Both ends give up at
-// the same question, before it is put.
-func (b *bundle) ask(c *call) error {
-	const op = "cascade.Reconcile"
-	b.own.reset()
-	for _, g := range b.groups {
-		g.ask(&b.own)
-	}
-	b.own.seal()
-	c.leak += int64(b.own.total)
-	if c.leak > c.limit {
-		return qsc.E(op, qsc.Noisy, "", "%d bits disclosed of %d, and errors are left: the error rate is far above its estimate", c.leak, c.limit-slack)
-	}
-	if b.trips++; b.trips > maxRounds {
-		return qsc.E(op, qsc.Noisy, "", "no end after %d round trips: the error rate is far above its estimate, or the answers contradict each other", maxRounds)
-	}
-	return nil
-}
-
-func (b *bundle) tell(ctx context.Context, w distill.Wire, c *call) error {
-	if err := b.ask(c); err != nil || b.own.total == 0 {
-		return err
-	}
-	return w.Send(ctx, typeParity, b.own.bytes())
-}
-
-// exchange leaves in b.own which parities differ.
-func (b *bundle) exchange(ctx context.Context, w distill.Wire, role distill.Role) error {
-	own, typ := b.own.bytes(), typeParity
-	if role == distill.Alice {
-		typ = typeDiffers
-	}
-	msg, err := w.Receive(ctx, typ, len(own))
-	if err != nil {
-		return err
-	}
-	if err := b.own.check(msg); err != nil {
-		return err
-	}
-	if role == distill.Alice {
-		copy(own, msg)
-		return nil
-	}
-	subtle.XORBytes(own, own, msg)
-	return w.Send(ctx, typ+1, own)
 }

@@ -26,6 +26,26 @@ func FuzzBegin(f *testing.F) {
 	})
 }
 
+func FuzzTurn(f *testing.F) {
+	t := turn{enter: 2, hunts: []byte{19, 63}}
+	t.searches[1] = []byte{63, 0, 7, 1, 0}
+	f.Add(t.append(nil))
+	f.Add((&turn{}).append([]byte{}))
+	f.Add([]byte{0, 255, 255, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, rest, err := parseTurn(b)
+		if err != nil {
+			if !qsc.IsKind(err, qsc.Corrupt) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if string(append(m.append(nil), rest...)) != string(b) {
+			t.Fatalf("%+v is not what was read", m)
+		}
+	})
+}
+
 // script is a peer that says what the fuzzer wants: each message has the length
 // that was expected, or another one if the fuzzer says so.
 type script struct {
@@ -60,6 +80,7 @@ func (s *script) Receive(_ context.Context, typ byte, max int) ([]byte, error) {
 // FuzzPeer lets either end talk with a peer that may say anything.
 func FuzzPeer(f *testing.F) {
 	f.Add(true, false, uint16(3000), make([]byte, 4000))
+	f.Add(true, false, uint16(700), []byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0})
 	f.Add(false, true, uint16(700), append(begin{700, 1 << 16, 40}.append(nil), make([]byte, 500)...))
 	f.Add(false, false, uint16(5), append(begin{5, 1 << 16, 40}.append(nil), 1, 0, 0, 0, 1, 1, 1, 1, 1))
 	f.Fuzz(func(t *testing.T, alice, other bool, n uint16, b []byte) {

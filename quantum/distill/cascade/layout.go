@@ -7,10 +7,11 @@ import (
 )
 
 const (
-	shortest   = 16 // positions of a strand; missing bits are 0 at both ends
-	plansKept  = 4
-	inBundle   = 16 // groups at most: bounds a message to 2.2 MB
-	bundlesMin = 2  // where there are groups for them
+	shortest     = 16 // positions of a strand; missing bits are 0 at both ends
+	plansKept    = 4
+	fewQuestions = 2048 // of a group: below it, groups go on together
+	inBundle     = 8    // groups at most: bounds a message to 2.9 MB
+	inFlight     = 2    // bundles at a time: one at each end
 )
 
 // shape says how n bits lie in groups of strands. The bits fill words of width
@@ -58,7 +59,7 @@ func (g *group) lay(b distill.Bits, width, at, length int) []uint64 {
 // collect brings home what is not the caller's own words.
 func (c *call) collect(b distill.Bits) {
 	for i, g := range c.groups {
-		width, at := g.width(), i*c.plan.n
+		width, at := int(g.width()), i*c.plan.n
 		if width == 64 && at+c.plan.n <= len(b.W) {
 			continue
 		}
@@ -74,12 +75,10 @@ func (c *call) collect(b distill.Bits) {
 	}
 }
 
-// bundles parts the groups.
-func (c *call) bundles() []*bundle {
-	count := max((len(c.groups)+inBundle-1)/inBundle, min(bundlesMin, len(c.groups)))
-	var all []*bundle
-	for i := range count {
-		all = append(all, &bundle{groups: c.groups[i*len(c.groups)/count : (i+1)*len(c.groups)/count]})
+// bundles parts groups, up to so many together.
+func bundles(groups []*group, together int) (all []*bundle) {
+	for part := range slices.Chunk(groups, together) {
+		all = append(all, &bundle{groups: slices.Clone(part)})
 	}
 	return all
 }
@@ -118,11 +117,9 @@ func (r *Reconciler) close(c *call) {
 	for _, g := range c.groups {
 		g.words = nil
 		clear(g.pad[:cap(g.pad)])
-		for i := range g.track {
-			clear(g.track[i].own)
-		}
+		clear(g.memory)
 		for i := range g.family {
-			clear(g.family[i].own)
+			clear(g.family[i].sums)
 		}
 	}
 	r.mu.Lock()

@@ -8,18 +8,14 @@ import (
 
 const hugePage = 2 << 20
 
-// advise asks for huge pages under s, which is read and written all over: with
-// small ones, finding the page costs more than the access. It is advice; nothing
-// depends on whether it is taken.
-func advise(s []state) {
-	if len(s) == 0 {
-		return
-	}
-	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(s[0])))
+// allocate returns n zero words, on huge pages where the system has them: they are
+// read and written all over, and with small pages, finding the page costs more than
+// the access. That is advice; nothing depends on whether it is taken.
+func allocate(n int) []uint64 {
+	size := (8*n + hugePage - 1) / hugePage * hugePage
+	b := make([]uint64, (size+hugePage)/8)
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) % hugePage
-	if uintptr(len(b)) < skip+hugePage {
-		return
-	}
-	b = b[skip:]
-	_ = unix.Madvise(b[:len(b)/hugePage*hugePage], unix.MADV_HUGEPAGE)
+	b = b[skip/8:][:size/8]
+	_ = unix.Madvise(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(b))), size), unix.MADV_HUGEPAGE)
+	return b[:n]
 }

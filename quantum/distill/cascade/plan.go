@@ -11,10 +11,10 @@ const (
 	minStrand = 1 << 10 // of Config.Frame; a short call has shorter ones
 	maxStrand = 1 << 16 // positions are 16 bits
 	minBlock  = 4
-	passes    = 3  // searches in blocks, each pass in its own order
+	passes    = 2  // searches in blocks, each pass in its own order
 	cell      = 16 // positions in a cell of a family of subsets
 	families  = 2
-	subsets   = 10 // of a family
+	subsets   = 12 // of a family
 )
 
 // plan is what both ends know beforehand about strands of n bits: orders of
@@ -99,6 +99,5 @@ const (
 func lengths(first, n int) (k [passes]int) {
 	k[0] = min(first, max(n/8, 1))
 	k[1] = min(4*k[0], max(n/4, 1))
-	k[2] = min(16*k[1], max(n/2, 1))
 	return k
 }
