@@ -1,0 +1,174 @@
+package photons
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/gateway/admin"
+	"github.com/quantum-secure-cloud/qsc/quantum"
+)
+
+// books are the records of every round of every link, as each of its ends has told
+// them.
+type books struct {
+	ends map[end]map[uint64]quantum.Record
+}
+
+type end struct {
+	link qsc.LinkID
+	end  int
+}
+
+func newBooks() *books { return &books{ends: map[end]map[uint64]quantum.Record{}} }
+
+// asked is how many records one question is about: all that a node has at hand.
+const asked = 1000
+
+// read takes down what the running ends of all live links have to tell, and holds
+// it against what they told before. It is called often enough that a node has not
+// forgotten any.
+func (n *network) read() {
+	n.t.Helper()
+	for _, l := range n.live() {
+		for i, at := range l.Ends {
+			if n.fleet.PID(at) == 0 {
+				continue
+			}
+			all, err := n.client(at).Records(n.t.Context(), l.ID, asked)
+			if err != nil {
+				n.t.Fatal(l.ID, at, err)
+			}
+			n.books.take(n.fail, end{l.ID, i}, all)
+		}
+	}
+}
+
+func (n *network) fail(format string, args ...any) {
+	n.t.Helper()
+	n.t.Errorf(format, args...)
+}
+
+// take adds records, newest first, of one end.
+func (b *books) take(fail func(string, ...any), at end, all []quantum.Record) {
+	seen := b.ends[at]
+	if seen == nil {
+		seen = map[uint64]quantum.Record{}
+		b.ends[at] = seen
+	}
+	for i, r := range all {
+		if i > 0 && r.Round >= all[i-1].Round {
+			fail("%v: round %d is told after round %d", at, all[i-1].Round, r.Round)
+		}
+		if old, ok := seen[r.Round]; ok && !same(old, r) {
+			fail("%v: round %d is another than it was", at, r.Round)
+		}
+		seen[r.Round] = r
+	}
+}
+
+// same reports whether two records tell of the same round alike. What floats say of
+// parameters may differ in the last bit between machines.
+func same(a, b quantum.Record) bool {
+	if math.Abs(a.Phi-b.Phi) > 1e-9 || math.Abs(a.QBER-b.QBER) > 1e-12 || !a.ProducedAt.Equal(b.ProducedAt) {
+		return false
+	}
+	a.Params, b.Params, a.Phi, b.Phi, a.QBER, b.QBER, a.ProducedAt = nil, nil, 0, 0, 0, 0, b.ProducedAt
+	x, err := json.Marshal(a)
+	if err != nil {
+		return false
+	}
+	y, err := json.Marshal(b)
+	return err == nil && bytes.Equal(x, y)
+}
+
+// audit checks all that was taken down, and returns how many rounds both ends tell
+// of.
+func (b *books) audit(fail func(string, ...any)) (rounds int) {
+	for at, list := range b.ends {
+		b.stream(fail, at, list)
+		if at.end == 1 {
+			continue
+		}
+		for round, r := range list {
+			o, ok := b.ends[end{at.link, 1}][round]
+			if !ok {
+				continue // a kill between the last tag and its answer
+			}
+			rounds++
+			if !same(r, o) {
+				fail("round %d of %s: one end has %s, the other %s", round, at.link, brief(r), brief(o))
+			}
+		}
+	}
+	return rounds
+}
+
+// stream checks one end's rounds: their blocks' numbers never come again, and what
+// each says of itself adds up.
+func (b *books) stream(fail func(string, ...any), at end, list map[uint64]quantum.Record) {
+	next := uint64(0)
+	for _, round := range slices.Sorted(maps.Keys(list)) {
+		r := list[round]
+		if r.FirstSeq < next {
+			fail("%v: round %d begins with block %d, a round before has numbers up to %d", at, round, r.FirstSeq, next)
+		}
+		next = r.FirstSeq + uint64(r.Blocks)
+		switch {
+		case r.Link != at.link || r.Bound == "" || len(r.Params) == 0 || r.EpsSec <= 0 || r.EpsCor <= 0 || r.Auth <= 0:
+			fail("%v: %s does not say under what it was made: %+v", at, brief(r), r)
+		case r.Length > r.Sifted-r.Lost || r.Length <= 0 || r.Leak <= 0 || r.QBER >= 0.12:
+			fail("%v: %s is more than can be secret: %+v", at, brief(r), r)
+		}
+	}
+}
+
+func brief(r quantum.Record) string {
+	return fmt.Sprintf("round %d: %d blocks from %d, %d bits of %d sifted, error rate %.4f, leak %d", r.Round, r.Blocks, r.FirstSeq, r.Length, r.Sifted, r.QBER, r.Leak)
+}
+
+// balanced checks the ledgers' books at all nodes that run: what was produced is
+// used, burnt or left, and the key of links that are simulated says so.
+func (n *network) balanced() {
+	n.t.Helper()
+	for _, d := range n.net.Nodes {
+		if n.fleet.PID(d.ID) == 0 {
+			continue
+		}
+		s := n.status(d.ID)
+		if !s.Keys.Balanced || s.Keys.Relay.Tampered > 0 {
+			n.t.Errorf("%s: the account of key does not balance, or a relay was tampered with: %+v", d.ID, s.Keys)
+		}
+		for _, l := range s.Links {
+			if d, _ := n.net.Link(l.ID); !l.Balanced || d.Physical() && l.Class&qsc.Simulated == 0 {
+				n.t.Errorf("%s, link %s: balanced %t, class %v", s.Node, l.ID, l.Balanced, l.Class)
+			}
+		}
+	}
+}
+
+// tell sums up what the nodes said last, for failure texts.
+func (n *network) tell() string {
+	var b strings.Builder
+	for _, d := range n.net.Nodes {
+		s, err := n.client(d.ID).Status(n.t.Context())
+		if err != nil {
+			fmt.Fprintf(&b, "\n%s: %v", d.ID, err)
+			continue
+		}
+		fmt.Fprintf(&b, "\n%s keys %+v\n   control %+v", d.ID, s.Keys, s.Control)
+		for _, l := range s.Links {
+			fmt.Fprintf(&b, "\n   %s", line(l))
+		}
+	}
+	return b.String()
+}
+
+func line(l admin.Link) string {
+	return fmt.Sprintf("%s up %t %q rate %v error rate %.4f stock %d send %+v receive %+v alarm %q", l.ID, l.Up, l.Why, l.Rate, l.QBER, l.Stock, l.Send, l.Recv, l.Alarm)
+}

@@ -1,0 +1,64 @@
+package photons
+
+import (
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/quantum-secure-cloud/qsc"
+)
+
+// Either end of a link is killed in the middle of rounds, and comes again: the link
+// makes key again, no number of a block comes twice, both ends tell of the same
+// rounds, the books balance, and no two keys differ.
+func TestKilledEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	t.Parallel()
+	n := open(t, "testdata/triangle.toml")
+	n.start()
+	n.filled()
+	d := n.pair("alice", "bob", "a", "b")
+	n.flows(d)
+	victims := []qsc.NodeID{"b", "a"} // Bob, Alice of the link a-b
+	if os.Getenv("QSC_LONG") != "" {
+		victims = append(victims, "b", "c", "a", "b", "c")
+	}
+	for _, victim := range victims {
+		n.killed(victim)
+	}
+	n.closed(d)
+}
+
+// killed ends a node somewhere in the next rounds of its links and starts it anew.
+func (n *network) killed(victim qsc.NodeID) {
+	n.t.Helper()
+	n.read()
+	at := time.NewTimer(time.Duration(rand.IntN(200)) * time.Millisecond) // a round takes so long
+	<-at.C
+	n.kill(victim)
+	n.read()
+	n.revive(victim)
+	n.up()
+	for _, l := range n.net.LinksOf(victim) {
+		if !l.Physical() {
+			continue
+		}
+		before := n.latest(l.ID)
+		took := n.until("key again on "+string(l.ID), func() bool { return n.newest(l.ID) > before && n.both(l.ID, good) })
+		n.t.Logf("%s killed: key again on %s after %v", victim, l.ID, took)
+	}
+	n.read()
+}
+
+// latest is the last round that either end has told of so far.
+func (n *network) latest(id qsc.LinkID) (last uint64) {
+	for i := range 2 {
+		for round := range n.books.ends[end{id, i}] {
+			last = max(last, round)
+		}
+	}
+	return last
+}
