@@ -11,12 +11,12 @@ import (
 
 // demand is how much key a master wants on a stream.
 type demand struct {
-	active  bool    // somebody has asked
-	size    int     // bytes of the next segment
-	need    int64   // bytes that waiting calls want
-	coming  int64   // bytes of rounds under way
-	spent   int64   // bytes since the last tick
-	rate    float64 // bytes per second, smoothed
+	active  bool      // somebody has asked
+	size    int       // bytes of the next segment
+	need    int64     // bytes that waiting calls want
+	coming  int64     // bytes of rounds under way
+	spent   int64     // bytes since the last tick
+	rate    float64   // bytes per second, smoothed
 	after   time.Time // no round before this, for one has failed
 	backoff time.Duration
 	from    time.Time // the last round began, or was to begin
