@@ -352,3 +352,28 @@ func TestRawDataServeOnce(t *testing.T) {
 		t.Errorf("not cut: %v; raw data are used up to %v", left, last[alice])
 	}
 }
+
+// Alice keeps nothing of a round in which Bob heard something else than she said, though
+// all that he said reached her: what he counted may have been made up for him.
+func TestAliceLosesARoundThatBobMisheard(t *testing.T) {
+	for name, typ := range map[string]byte{"a verification hash": tHashes, "the key's length": tLength, "the seed": tSeed} {
+		t.Run(name, func(t *testing.T) {
+			r, p, k := newRig(t), newTap(t), newBook()
+			r.wrap = p.wrap
+			var once sync.Once
+			p.set(func(end, _ int, is byte, msg []byte) []byte {
+				if end == alice && is == typ {
+					once.Do(func() { msg[len(msg)-1] ^= 1 })
+				}
+				return msg
+			})
+			a, b := r.both()
+			until(t, "a round is given up", func() bool { return a.Aborts()[qsc.Tampered.String()]+b.Aborts()[qsc.Tampered.String()] > 0 })
+			k.add(t, alice, next(t, a, all))
+			k.add(t, bob, next(t, b, all))
+			if k.equal != 1 {
+				t.Error("the first block at Alice is none of Bob's")
+			}
+		})
+	}
+}

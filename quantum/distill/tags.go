@@ -11,6 +11,11 @@ import (
 // tags authenticates the round: Bob first, so that a stranger who calls Alice never
 // makes her spend a mask.
 //
+// Bob's tag is of all that he has said and then, bound to it, all that he has heard: his
+// counts and answers rest on that, and without it somebody who changes what Alice says
+// could make him count few errors and Alice take his word for it. What Alice has heard
+// she has checked by his tag when she gives hers.
+//
 // Order at Bob: (1) his mask is durably marked; (2) his tag goes out; (3) Alice's tag
 // is right: the round counts. At Alice: (1) Bob's tag is right: the round counts;
 // (2) her mask, Bob's, the round and its numbers are durably marked; (3) her tag goes
@@ -23,6 +28,7 @@ func (s *session) tags(ctx context.Context, p *plan) error {
 		}
 		return s.check(ctx, p, Alice)
 	}
+	bind(s.c.heard, s.c.out)
 	if err := s.check(ctx, p, Bob); err != nil {
 		return err
 	}
@@ -33,7 +39,16 @@ func (s *session) tags(ctx context.Context, p *plan) error {
 	return s.sign(p, t, mask)
 }
 
+// bind takes the hash of a transcript into another. Nobody sees it: what it went into
+// is told under a mask only.
+func bind(into, of *uhash.Hash) {
+	so := *of // which goes on
+	sum := so.Tag(new([uhash.Size]byte))
+	into.Write(sum[:])
+}
+
 func (s *session) tagBob(p *plan) error {
+	bind(s.c.out, s.c.heard)
 	t, mask, err := s.l.spend(p)
 	if err != nil {
 		return err
