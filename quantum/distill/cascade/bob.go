@@ -63,6 +63,17 @@ func (t *seeker) note(s search) {
 	t.first[j*64+int(s.strand())] = uint16(int(s.lo()) - j*t.k + 1)
 }
 
+// ended corrects the bits at which the pass's own searches have ended.
+func (t *seeker) ended(done []search) {
+	for _, s := range done {
+		if t.young {
+			t.note(s)
+		} else {
+			t.bits[int(s.strand())*t.row+int(s.lo()>>6)] ^= 1 << (s.lo() & 63)
+		}
+	}
+}
+
 // recall splits a block where the young search in it did, if there was one.
 func (t *seeker) recall(strand, place uint) {
 	j := t.block(place)

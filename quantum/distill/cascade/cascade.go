@@ -114,7 +114,7 @@ func agree(ctx context.Context, w distill.Wire, role distill.Role, own begin) (b
 		if all, err = parseBegin(msg); err != nil {
 			return own, err
 		}
-		if all.bits != own.bits || all.frame != own.frame || all.first+1 < own.first || all.first > own.first+1 {
+		if all.bits != own.bits || all.frame != own.frame || all.first*2 < own.first || all.first > own.first*2 {
 			return own, qsc.E(op, qsc.Corrupt, "", "the other end begins with %d bits, frames of %d and blocks of %d, this one with %d, %d and %d: the two ends are set differently or out of step", all.bits, all.frame, all.first, own.bits, own.frame, own.first)
 		}
 	}

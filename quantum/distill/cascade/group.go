@@ -25,6 +25,7 @@ type group struct {
 	tell     [passes]teller
 	seek     [passes]seeker
 	family   [families]family
+	sorted   []search
 	memory   []uint64 // of all tellers or seekers
 }
 

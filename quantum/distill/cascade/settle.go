@@ -1,5 +1,7 @@
 package cascade
 
+import "slices"
+
 // layOutBob parts the memory among the passes.
 func (g *group) layOutBob() {
 	row := (g.plan.n+63)/64 + 2 // the end is a place too, and a window has two words
@@ -75,48 +77,67 @@ func (g *group) entered(in *reader) {
 
 // settle notes errors that a pass has found, at its own places; those that the
 // families have found are at positions. One short loop for each memory that is
-// written, so that many far accesses are under way at a time.
+// written, from its front to its back, so that its lines are fetched once.
 func (g *group) settle(pass int, done []search) {
 	if len(done) == 0 {
 		return
 	}
 	if pass < passes {
-		t := &g.seek[pass]
-		for _, s := range done {
-			if t.young {
-				t.note(s)
-				continue
-			}
-			t.bits[int(s.strand())*t.row+int(s.lo()>>6)] ^= 1 << (s.lo() & 63)
-		}
-		if order := g.plan.order[pass]; order != nil {
-			for i, s := range done {
-				done[i] = s&^0xffff | search(order[s.lo()])
-			}
-		}
+		g.seek[pass].ended(done)
+		done = g.moved(done, g.plan.order[pass])
 	}
 	for _, s := range done {
 		g.words[s.lo()] ^= 1 << s.strand()
+	}
+	if g.stage == stageFamilies {
+		g.settleFamilies(done)
 	}
 	for i := range min(g.stage+1, passes) {
 		if i == pass {
 			continue
 		}
-		t, place := &g.seek[i], g.plan.place[i]
-		if place == nil {
-			for _, s := range done {
-				t.flip(s.strand(), s.lo())
-			}
-			continue
+		t := &g.seek[i]
+		for _, s := range g.moved(done, g.plan.place[i]) {
+			t.flip(s.strand(), s.lo())
 		}
-		for _, s := range done {
-			t.flip(s.strand(), uint(place[s.lo()]))
-		}
-	}
-	if g.stage == stageFamilies {
-		g.settleFamilies(done)
 	}
 }
+
+// moved puts searches that have ended to where an order has their places, front to
+// back; nil leaves them as they are.
+func (g *group) moved(done []search, to []uint16) []search {
+	if to == nil {
+		return done
+	}
+	out := slices.Grow(g.sorted[:0], len(done))[:len(done)]
+	g.sorted = out
+	if len(done) < worthSorting {
+		for i, s := range done {
+			out[i] = s&^0xffff | search(to[s.lo()])
+		}
+		return out
+	}
+	var at [1 << 16 >> coarse]uint32
+	for _, s := range done {
+		at[to[s.lo()]>>coarse]++
+	}
+	sum := uint32(0)
+	for i, n := range at {
+		at[i], sum = sum, sum+n
+	}
+	for _, s := range done {
+		place := to[s.lo()]
+		next := &at[place>>coarse]
+		out[*next] = s&^0xffff | search(place)
+		*next++
+	}
+	return out
+}
+
+const (
+	worthSorting = 512 // searches
+	coarse       = 6   // bits of a place that may lie in any order
+)
 
 // settleFamilies notes errors in the sums of the families.
 func (g *group) settleFamilies(done []search) {
