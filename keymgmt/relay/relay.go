@@ -146,7 +146,17 @@ func (r *Relay) Make(ctx context.Context, to qsc.NodeID, p keymgmt.Protection, l
 		return keymgmt.Delivery{}, qsc.E(op, qsc.Timeout, string(to), "too many rounds are under way: %w", err)
 	}
 	defer r.budget.give(size)
-	return r.round(ctx, evStart{To: to, Paths: route.Paths, Need: needed(route), N: n, Label: string(label)})
+	d, err := r.round(ctx, evStart{To: to, Paths: route.Paths, Need: needed(route), N: n, Label: string(label)})
+	if err != nil && r.closing() { // whatever step it cut off
+		return keymgmt.Delivery{}, qsc.E(op, qsc.Unreachable, string(to), "the relay is closed: the node is stopping: %w", err)
+	}
+	return d, err
+}
+
+func (r *Relay) closing() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed
 }
 
 // needed is how many sub-keys a round takes: all, unless the route says less.
