@@ -198,7 +198,7 @@ func statusOf(k qsc.Kind) int {
 		qsc.Insufficient: http.StatusServiceUnavailable, qsc.Conflict: http.StatusConflict,
 		qsc.Busy: http.StatusServiceUnavailable, qsc.Timeout: http.StatusGatewayTimeout,
 		qsc.Unsupported: http.StatusNotImplemented,
-		qsc.Scarce: http.StatusServiceUnavailable, qsc.Noisy: http.StatusServiceUnavailable,
+		qsc.Scarce:      http.StatusServiceUnavailable, qsc.Noisy: http.StatusServiceUnavailable,
 		qsc.Keyless: http.StatusServiceUnavailable, qsc.Replayed: http.StatusServiceUnavailable,
 	}[k]
 	if !ok {
