@@ -14,6 +14,10 @@ import (
 	"github.com/quantum-secure-cloud/qsc/quantum/device/timetag"
 )
 
+// raced: the race detector is on, under which taggers' events come faster than they
+// are searched.
+var raced bool
+
 // Key comes from what other programs write at both ends: a file of records, and
 // the events of time taggers, of which the nodes distil it.
 func TestDeviceFiles(t *testing.T) {
@@ -27,11 +31,14 @@ func TestDeviceFiles(t *testing.T) {
 		awaitKey(t, both, qsc.Computational)
 	})
 	t.Run("timetag", func(t *testing.T) {
+		if raced {
+			t.Skip("too slow under the race detector for events in real time; package timetag is run under it")
+		}
 		events := writeEvents(t, dir)
 		channel := freeAddress(t)
 		source := strings.Replace(pairOf(`kind = "device"`), "16 KiB", "4 KiB", 1)
 		both := openPairOf(t, filepath.Join(dir, "t"), source, func(c *Config) {
-			c.Device = map[string]Device{"a-b": {Protocol: "timetag", Events: events[c.Node], Channel: channel, Sifted: 150_000}}
+			c.Device = map[string]Device{"a-b": {Protocol: "timetag", Events: events[c.Node], Channel: channel, Sifted: 120_000}}
 		})
 		awaitKey(t, both, qsc.Simulated)
 		records, err := both[1].Records("a-b", 1)
@@ -72,8 +79,8 @@ func writeEvents(t *testing.T, dir string) map[qsc.NodeID]string {
 		defer r.Close()
 		roots[i] = r
 	}
-	const epochs = 24 // of 0.54 s
-	sim := timetag.Simulation{PairsHz: 1e6, EtaA: 0.4, EtaB: 0.4, DarkHz: 500, JitterS: 2e-10, EMis: 0.01, DeadTimeS: 5e-8, OffsetS: 0.0123}
+	const epochs = 48 // of 0.54 s
+	sim := timetag.Simulation{PairsHz: 5e5, EtaA: 0.5, EtaB: 0.5, DarkHz: 500, JitterS: 2e-10, EMis: 0.01, DeadTimeS: 5e-8, OffsetS: 0.0123}
 	w := quantum.World{Seed: [32]byte{9}, Start: time.Now()}
 	if err := sim.Simulate(w, epochs, roots[0], roots[1]); err != nil {
 		t.Fatal(err)
@@ -90,7 +97,7 @@ func awaitKey(t *testing.T, both [2]*Node, want qsc.Class) {
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.After(30 * time.Second); !ready(both[0]) || !ready(both[1]); {
+	for end := time.After(60 * time.Second); !ready(both[0]) || !ready(both[1]); {
 		select {
 		case <-tick.C:
 		case <-end:
