@@ -121,9 +121,8 @@ func (t *trend) take(now time.Duration, s route.State) {
 
 // dry reports whether flows should stay off one direction of the link: it drains
 // and will be empty within the horizon, or holds less than a 32nd, or makes no key
-// and holds too little for a round. Once left, it
-// is taken again when a quarter has come in, when it is all but full, or
-// after avoidLongest; so flows do not swing.
+// and holds too little for a round. Once left, it is taken again when a quarter has
+// come in, when it is all but full, or after avoidLongest; so flows do not swing.
 func (l *link) dry(now time.Duration, dir int, was bool, horizon time.Duration) bool {
 	s := l.state
 	stock, slope := s.Stock[dir], s.Trend[dir]

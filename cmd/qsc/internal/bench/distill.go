@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -116,16 +117,21 @@ func distillPair(ctx context.Context, opt DistillOptions) (r measure.DistilRound
 	if err := bob.Start(); err != nil {
 		return r, qsc.E("bench", qsc.NotFound, "", "%w", err)
 	}
-	// Should Bob end early, Alice waits in vain: the pair has a bounded time.
 	ctx, cancel := context.WithTimeout(ctx, pairTime)
 	defer cancel()
-	defer func() {
-		_ = stop.Close()
-		if e := bob.Wait(); err == nil && e != nil {
-			err = qsc.E("bench", qsc.Other, "", "the other process: %w", e)
-		}
-	}()
-	return measure.DistilAlice(ctx, ends[0], l, errorRate, opt.Rounds)
+	ended := make(chan error, 1)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		ended <- bob.Wait()
+		cancel() // should Bob end early, Alice does not wait in vain
+	})
+	r, err = measure.DistilAlice(ctx, ends[0], l, errorRate, opt.Rounds)
+	_ = stop.Close()
+	watch.Wait()
+	if e := <-ended; e != nil {
+		err = qsc.E("bench", qsc.Other, "", "the other process: %w", errors.Join(e, err))
+	}
+	return r, err
 }
 
 // DistillBob is the other process of the pair. It ends with its standard input.

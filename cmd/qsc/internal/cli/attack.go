@@ -55,15 +55,14 @@ func attackWords() (words []string) {
 
 // sight is a link under attack as seen at one moment.
 type sight struct {
-	After   float64     `json:"after_s"`
-	Phase   string      `json:"phase"` // "before", "attack", "after"
-	Rate    qsc.BitRate `json:"rate_bit_s"`
-	QBER    float64     `json:"qber"`
-	Left    int64       `json:"left_bytes"`
-	Alarm   string      `json:"alarm,omitempty"`
-	Routes  uint64      `json:"routes_version"` // of the controller's tables at both ends, added
-	Epoch   uint64      `json:"routes_epoch"`
-	Blocked bool        `json:"no_key"`
+	After  float64     `json:"after_s"`
+	Phase  string      `json:"phase"` // "before", "attack", "after"
+	Rate   qsc.BitRate `json:"rate_bit_s"`
+	QBER   float64     `json:"qber"`
+	Left   int64       `json:"left_bytes"`
+	Alarm  string      `json:"alarm,omitempty"`
+	Routes uint64      `json:"routes_version"` // of the controller's tables at both ends, added
+	Epoch  uint64      `json:"routes_epoch"`
 }
 
 // attacked is the answer of qsc link attack.
@@ -96,13 +95,9 @@ func (a *app) attack(ctx context.Context, id string, o attackOptions) error {
 	case o.during < 0 || o.recover < 0:
 		return usage{errors.New("--for and --recover cannot be below nothing")}
 	}
-	p, err := a.find()
+	p, l, err := a.findLink(id)
 	if err != nil {
 		return err
-	}
-	l, ok := p.net.Link(qsc.LinkID(id))
-	if !ok {
-		return qsc.E("", qsc.NotFound, "", "the network %s has no link %s: qsc network show lists them", p.net.Name, quoteArg(id))
 	}
 	s := &siege{app: a, p: p, link: l, o: o, start: time.Now(), rep: attacked{Link: l.ID, Kind: o.kind, Strength: o.strength, AlarmS: -1, ReroutedS: -1, RecoverS: -1}}
 	if o.strength == 0 {
@@ -236,12 +231,11 @@ func (s *sight) take(l admin.Link) {
 	if s.Rate == 0 || l.Rate < s.Rate {
 		s.Rate = l.Rate
 	}
-	s.Blocked = s.Rate == 0
 }
 
 // differs reports whether a sight is worth telling after another.
 func (s sight) differs(old sight) bool {
-	return s.Blocked != old.Blocked || (s.Alarm == "") != (old.Alarm == "") || s.QBER > 1.2*old.QBER+0.001 || s.QBER < 0.8*old.QBER-0.001
+	return (s.Rate == 0) != (old.Rate == 0) || (s.Alarm == "") != (old.Alarm == "") || s.QBER > 1.2*old.QBER+0.001 || s.QBER < 0.8*old.QBER-0.001
 }
 
 func (s *siege) report() error {
@@ -273,13 +267,9 @@ func (a *app) recordsCmd() *cobra.Command {
 }
 
 func (a *app) records(ctx context.Context, id string, limit int) error {
-	p, err := a.find()
+	p, l, err := a.findLink(id)
 	if err != nil {
 		return err
-	}
-	l, ok := p.net.Link(qsc.LinkID(id))
-	if !ok {
-		return qsc.E("", qsc.NotFound, "", "the network %s has no link %s: qsc network show lists them", p.net.Name, quoteArg(id))
 	}
 	c, err := p.client(l.Ends[0])
 	if err != nil {

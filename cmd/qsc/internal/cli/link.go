@@ -31,6 +31,19 @@ func (a *app) linkCmd() *cobra.Command {
 	return group("link", "work on links", c, a.attackCmd(), a.recordsCmd())
 }
 
+// findLink finds the network that is meant and a link of it.
+func (a *app) findLink(id string) (*place, node.Link, error) {
+	p, err := a.find()
+	if err != nil {
+		return nil, node.Link{}, err
+	}
+	l, ok := p.net.Link(qsc.LinkID(id))
+	if !ok {
+		return nil, l, qsc.E("", qsc.NotFound, "", "the network %s has no link %s: qsc network show lists them", p.net.Name, quoteArg(id))
+	}
+	return p, l, nil
+}
+
 type provisionOptions struct{ size, from, direction string }
 
 func (a *app) provision(ctx context.Context, id string, o provisionOptions) error {
@@ -41,13 +54,9 @@ func (a *app) provision(ctx context.Context, id string, o provisionOptions) erro
 			return usage{fmt.Errorf("--size: %s is no size such as \"64 MiB\"", quoteArg(o.size))}
 		}
 	}
-	p, err := a.find()
+	p, l, err := a.findLink(id)
 	if err != nil {
 		return err
-	}
-	l, ok := p.net.Link(qsc.LinkID(id))
-	if !ok {
-		return qsc.E("", qsc.NotFound, "", "the network %s has no link %s: qsc network show lists them", p.net.Name, quoteArg(id))
 	}
 	fill := newFilling(ctx, a.bars(), "random for "+id)
 	defer fill.stop()

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,6 +81,30 @@ func TestVictimsAreNeverTheHome(t *testing.T) {
 	p.policy.Home = "b"
 	if v := p.victims([]Share{{Node: "a"}, {Node: "b"}, {Node: "c"}}); len(v) != 2 || v[0].Node != "a" || v[1].Node != "c" {
 		t.Errorf("victims %v", v)
+	}
+}
+
+// A link whose channel yields nothing would leave the demo waiting for ever.
+func TestPlanRefusesALinkThatYieldsNoKey(t *testing.T) {
+	const network = `name = "deaf"
+site = [{id = "a"}, {id = "b"}]
+node = [{id = "a"}, {id = "b"}]
+policy = [{id = "p", k = 2, n = 2, home = "a", sites = ["a", "b"]}]
+[[link]]
+kind = "bb84"
+ends = ["a", "b"]
+loss = "%s"
+preset = "metro-one-decoy"
+`
+	path := filepath.Join(t.TempDir(), "deaf.toml")
+	for loss, kind := range map[string]qsc.Kind{"8 dB": 0, "90 dB": qsc.Keyless} {
+		if err := os.WriteFile(path, fmt.Appendf(nil, network, loss), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := newPlan(path, file(t, 1000), 1)
+		if qsc.KindOf(err) != kind || kind == 0 && err != nil {
+			t.Errorf("over %s: %v", loss, err)
+		}
 	}
 }
 

@@ -62,6 +62,9 @@ func newPlan(network, file string, times int64) (*plan, error) {
 		if err != nil {
 			return nil, err
 		}
+		if l.Physical() && p.used[l.ID] && expected.Rate <= 0 {
+			return nil, qsc.E("demo", qsc.Keyless, "", "the link %s yields no key over its channel, and the file would take it: see qsc plan", l.ID)
+		}
 		if expected.Rate > 0 || l.Physical() {
 			p.made[l.ID] = expected.Rate
 		}
