@@ -50,9 +50,8 @@ func (d Device) split(g *Gains, s, eta, dark float64) {
 	door := min(d.receiverEta(), 1-1e-9)
 	clean := 1 - 2*dark
 	more := func(k float64) float64 { // gain on pulses of two photons or more
-		before := math.Exp(-eta*k) - math.Exp(-k)*(1+k*(1-eta))
-		after := (math.Exp(-door*k) - math.Exp(-k)*(1+k*(1-door))) / (1 - door)
-		return clean * (before - after)
+		missed := math.Exp(-k) * (beyondOne(k*(1-eta)) - beyondOne(k*(1-door))/(1-door))
+		return clean * missed
 	}
 	single := func(k float64) float64 { return clean * k * math.Exp(-k) * eta }
 	m, one := more(d.Mu1), single(d.Mu1)
@@ -65,6 +64,20 @@ func (d Device) split(g *Gains, s, eta, dark float64) {
 		g.Click[i] = max(g.Click[i]+change*(1+d.PAfter), 0)
 		g.Error[i] = min(max(g.Error[i]+change*(d.EMis+d.PAfter/2), 0), g.Click[i]/2)
 	}
+}
+
+// beyondOne is e^x - 1 - x for x ≥ 0, by its series, of which no term cancels: weak
+// pulses have hardly two photons.
+func beyondOne(x float64) (sum float64) {
+	term := x
+	for n := 2.0; n < 500; n++ {
+		term *= x / n
+		sum += term
+		if term <= sum*1e-17 {
+			break
+		}
+	}
+	return sum
 }
 
 // blind: for a part s of the time the detectors click only on bright light that

@@ -441,34 +441,37 @@ func TestAStrangerSpoilsOneBlockOnly(t *testing.T) {
 	sift(t, e, distilltest.At(0))
 }
 
-// Under a pace Alice answers nothing before the pulses have left her.
+// Under a pace Alice answers nothing before the pulses have left her. Time is virtual:
+// what ends her is the context, however busy the machine.
 func TestNothingIsToldAhead(t *testing.T) {
 	for after, kind := range map[time.Duration]qsc.Kind{2 * time.Second: qsc.Timeout, time.Hour: qsc.Corrupt} {
-		p, err := NewProtocol(distill.Setup{Role: distill.Alice, World: world(24), Channel: tenDB, Pace: true, Now: func() time.Time { return distilltest.At(0).At }}, Link{Device: quick()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		alice, _ := distilltest.Both(ctx, func(ctx context.Context, role distill.Role, w *distilltest.Wire) error {
-			if role == distill.Alice {
-				_, err := p.Sift(ctx, w, distilltest.At(after))
-				return err
+		synctest.Test(t, func(t *testing.T) {
+			p, err := NewProtocol(distill.Setup{Role: distill.Alice, World: world(24), Channel: tenDB, Pace: true, Now: func() time.Time { return distilltest.At(0).At }}, Link{Device: quick()})
+			if err != nil {
+				t.Fatal(err)
 			}
-			first := p.(*end).pulseAt(distilltest.At(after).At.Sub(world(24).Start))
-			c := clicks{from: first, to: first + 1000, pulse: []uint64{first}}
-			c.basis.put(1, 1)
-			if err := w.Send(ctx, typeClicks, c.append(nil)); err != nil {
-				return err
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			alice, _ := distilltest.Both(ctx, func(ctx context.Context, role distill.Role, w *distilltest.Wire) error {
+				if role == distill.Alice {
+					_, err := p.Sift(ctx, w, distilltest.At(after))
+					return err
+				}
+				first := p.(*end).pulseAt(distilltest.At(after).At.Sub(world(24).Start))
+				c := clicks{from: first, to: first + 1000, pulse: []uint64{first}}
+				c.basis.put(1, 1)
+				if err := w.Send(ctx, typeClicks, c.append(nil)); err != nil {
+					return err
+				}
+				if _, err := w.Receive(ctx, typeKept, maxKeptMessage); err == nil {
+					t.Error("an answer about a pulse to come")
+				}
+				return nil
+			})
+			if !qsc.IsKind(alice, kind) {
+				t.Errorf("%v ahead: %v", after, alice)
 			}
-			if _, err := w.Receive(ctx, typeKept, maxKeptMessage); err == nil {
-				t.Error("an answer about a pulse to come")
-			}
-			return nil
 		})
-		cancel()
-		if !qsc.IsKind(alice, kind) {
-			t.Errorf("%v ahead: %v", after, alice)
-		}
 	}
 }
 
