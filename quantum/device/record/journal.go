@@ -44,62 +44,45 @@ type journal struct {
 	keep  int
 }
 
+// maxJournal bounds what is read of a journal.
+const maxJournal = 16*(2*keepUsed+maxBatch) + 1<<20
+
 // openJournal reads the journal, or makes one. Errors: Corrupt, and those of FS.
 func openJournal(fs durable.FS) (*journal, error) {
 	j := &journal{fs: fs, has: map[print]struct{}{}, keep: keepUsed}
-	b, err := j.read()
+	b, err := durable.ReadFile(fs, journalFile, maxJournal)
+	whole := false // else one is to be made
 	switch {
-	case qsc.IsKind(err, qsc.NotFound):
-		return j.renewed()
-	case err != nil:
-		return nil, err
-	}
-	order, whole, err := decodeJournal(b)
-	if err != nil {
-		j.close()
-		return nil, err
-	}
-	for _, p := range order {
-		j.note(p)
-	}
-	j.end = int64(len(b))
-	if !whole || len(j.order) > 2*j.keep {
-		return j.renewed()
-	}
-	return j, nil
-}
-
-func (j *journal) renewed() (*journal, error) {
-	if err := j.rewrite(); err != nil {
-		j.close()
-		return nil, err
-	}
-	return j, nil
-}
-
-func (j *journal) read() ([]byte, error) {
-	f, err := j.fs.Open(journalFile, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	n, err := f.Size()
-	if err == nil && n > 16*(2*keepUsed+maxBatch)+1<<20 {
-		err = damaged("it is %d bytes long", n)
-	}
-	var b []byte
-	if err == nil {
-		b = make([]byte, n)
-		var got int
-		if got, err = f.ReadAt(b, 0); got == len(b) {
-			err = nil
+	case err == nil:
+		var order []print
+		if order, whole, err = decodeJournal(b); err != nil {
+			return nil, err
 		}
-	}
-	if err != nil {
-		_ = f.Close()
+		for _, p := range order {
+			j.note(p)
+		}
+	case qsc.IsKind(err, qsc.Corrupt):
+		return nil, damaged("%w", err)
+	case !qsc.IsKind(err, qsc.NotFound):
 		return nil, err
 	}
-	j.f = f
-	return b, nil
+	if whole && len(j.order) <= 2*j.keep {
+		err = j.reopen(int64(len(b)))
+	} else {
+		err = j.rewrite()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// reopen has j write on behind end, where the file at its name ends.
+func (j *journal) reopen(end int64) (err error) {
+	j.close()
+	j.f, err = j.fs.Open(journalFile, os.O_RDWR, 0)
+	j.end = end
+	return err
 }
 
 func damaged(format string, args ...any) error {
@@ -193,8 +176,7 @@ func (j *journal) use(ids []qsc.KeyID) error {
 	return j.err
 }
 
-// rewrite makes the journal anew of the newest names. Order: content, sync, rename,
-// sync of the directory.
+// rewrite makes the journal anew of the newest names.
 func (j *journal) rewrite() error {
 	if old := len(j.order) - j.keep; old > 0 {
 		for _, p := range j.order[:old] {
@@ -208,23 +190,10 @@ func (j *journal) rewrite() error {
 		b = appendEntry(b, rest[:n])
 		rest = rest[n:]
 	}
-	f, err := j.fs.Open(journalFile+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
+	if err := durable.Replace(j.fs, journalFile, b); err != nil {
 		return err
 	}
-	_, err = f.WriteAt(b, 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = j.fs.Rename(journalFile+".new", journalFile)
-	}
-	if err == nil {
-		err = j.fs.SyncDir(".")
-	}
-	j.close()
-	j.f, j.end = f, int64(len(b))
-	return err
+	return j.reopen(int64(len(b)))
 }
 
 func (j *journal) close() {

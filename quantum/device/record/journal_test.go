@@ -86,7 +86,7 @@ func TestDamagedJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.close()
-	if b, err := j.read(); err != nil || len(j.order) != 5 {
+	if b, err := durable.ReadFile(fs, journalFile, maxJournal); err != nil || len(j.order) != 5 {
 		t.Error(err, j.order)
 	} else if order, ok, err := decodeJournal(b); !ok || err != nil || len(order) != 5 {
 		t.Error("it was not mended:", ok, err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/internal/durable"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 )
 
@@ -53,7 +54,7 @@ func (m *master) close() {
 
 // list reads the list of a block of this epoch.
 func (m *master) list(seq uint64) (*list, error) {
-	b, err := read(m.l.cfg.FS, listName(seq), maxList(m.l.cfg.Block))
+	b, err := durable.ReadFile(m.l.cfg.FS, listName(seq), int64(maxList(m.l.cfg.Block)))
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +83,7 @@ func (m *master) make(seq uint64) (*quantum.KeyBlock, error) {
 		m.place.giveBack(seq)
 		return nil, err
 	}
-	if err := write(m.l.cfg.FS, placeFile, m.place.encode()); err != nil {
+	if err := durable.Replace(m.l.cfg.FS, placeFile, m.place.encode()); err != nil {
 		return nil, err
 	}
 	x := &list{epoch: m.l.cfg.Epoch, seq: seq, class: m.l.cfg.Class, batch: uint16(m.batch), size: uint32(m.size)}
@@ -182,7 +183,7 @@ func (l *Link) insist(call func() error) error {
 // announce makes a list durable and tells the slave. The oldest goes when there
 // are too many: that block is lost to a slave that never came.
 func (m *master) announce(x *list) error {
-	if err := write(m.l.cfg.FS, listName(x.seq), x.encode()); err != nil {
+	if err := durable.Replace(m.l.cfg.FS, listName(x.seq), x.encode()); err != nil {
 		return err
 	}
 	m.mu.Lock()

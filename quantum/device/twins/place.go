@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,7 +99,7 @@ func rising(held []uint64, next uint64) bool {
 
 // load reads the place of an epoch. An older epoch's is forgotten with its lists.
 func load(fs durable.FS, epoch uint32) (place, error) {
-	b, err := read(fs, placeFile, placeHead+8*maxHeld+4)
+	b, err := durable.ReadFile(fs, placeFile, placeHead+8*maxHeld+4)
 	if qsc.IsKind(err, qsc.NotFound) {
 		return place{epoch: epoch}, nil
 	}
@@ -117,46 +116,6 @@ func load(fs durable.FS, epoch uint32) (place, error) {
 		return place{epoch: epoch}, nil
 	}
 	return p, nil
-}
-
-// read returns a whole file of at most limit bytes. Errors: of FS; Corrupt.
-func read(fs durable.FS, name string, limit int) ([]byte, error) {
-	f, err := fs.Open(name, os.O_RDONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	n, err := f.Size()
-	if err != nil || n > int64(limit) {
-		return nil, qsc.E("twins.read", qsc.Corrupt, name, "%d bytes, at most %d are expected: %w", n, limit, err)
-	}
-	b := make([]byte, n)
-	if got, err := f.ReadAt(b, 0); got < len(b) {
-		return nil, qsc.E("twins.read", qsc.Corrupt, name, "%w", err)
-	}
-	return b, nil
-}
-
-// write replaces a file. Order: content, sync, rename, sync of the directory.
-func write(fs durable.FS, name string, b []byte) error {
-	f, err := fs.Open(name+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(b, 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = fs.Rename(name+".new", name)
-	}
-	if err == nil {
-		err = fs.SyncDir(".")
-	}
-	return err
 }
 
 func listName(seq uint64) string { return fmt.Sprintf("%016x%s", seq, listSuffix) }
