@@ -38,7 +38,7 @@ func Split(dst [][]byte, points []byte, secret, coeff []byte, k int) {
 	if length == 0 || len(dst) == 0 {
 		return
 	}
-	kern, step := kernel(active.Load()), tile(k)
+	kern, step := choice.Active(), tile(k)
 	for off := 0; off < length; off += step {
 		split(kern, dst, points, secret, coeff, k, off, min(off+step, length))
 	}
@@ -61,7 +61,7 @@ func Combine(dst, weights []byte, src [][]byte) {
 	if len(dst) == 0 {
 		return
 	}
-	kern := kernel(active.Load())
+	kern := choice.Active()
 	for off := 0; off < len(dst); off += tileMax {
 		combine(kern, dst, weights, src, off, min(off+tileMax, len(dst)))
 	}

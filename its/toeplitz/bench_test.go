@@ -48,7 +48,7 @@ func BenchmarkXOR(b *testing.B) {
 	for _, log := range benchLogs() {
 		b.Run(fmt.Sprintf("2^%d", log), func(b *testing.B) {
 			dst, src := random(1, 1<<log/64), random(2, 1<<log/64)
-			measure(b, 1<<log, func() { kernel(active.Load()).xor(dst, src) })
+			measure(b, 1<<log, func() { choice.Active().xor(dst, src) })
 		})
 	}
 }

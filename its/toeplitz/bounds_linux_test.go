@@ -22,7 +22,7 @@ func TestKernelsStayInside(t *testing.T) {
 	other := random(1, len(all))
 	copy(all, other)
 	eachKernel(t, func(t *testing.T) {
-		k := kernel(active.Load())
+		k := choice.Active()
 		for n := 1; n < 200; n++ {
 			end := all[len(all)-n:]
 			if k.dot(end, other[len(all)-n:]) != dotPlain(end, other[len(all)-n:]) {

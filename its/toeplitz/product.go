@@ -17,7 +17,7 @@ func Product(dst, a, b []uint64) {
 		schoolbook(dst, a, b)
 		return
 	}
-	k, log := kernel(active.Load()), bits.Len(uint(len(dst)-1))
+	k, log := choice.Active(), bits.Len(uint(len(dst)-1))
 	p, x, y := planFor(log), borrow(log), borrow(log)
 	defer x.giveBack()
 	defer y.giveBack()

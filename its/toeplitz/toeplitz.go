@@ -82,7 +82,7 @@ func (s *Seed) Release() {
 
 // transform keeps what the transposed product multiplies by.
 func (s *Seed) transform() {
-	k, p, b := kernel(active.Load()), planFor(s.log), borrow(s.log)
+	k, p, b := choice.Active(), planFor(s.log), borrow(s.log)
 	clear(b.lo[copy(b.lo, s.bits):])
 	b.convert(k, b.lo, inverseTranspose)
 	p.evaluate(k, s.product, b.lo, inverseTranspose)
@@ -103,7 +103,7 @@ func (s *Seed) Hash(dst, src []uint64) {
 		mask(dst, s.l)
 		return
 	}
-	k, b := kernel(active.Load()), borrow(s.log)
+	k, b := choice.Active(), borrow(s.log)
 	defer b.giveBack()
 	tail := b.lo
 	if s.done == 0 {

@@ -131,7 +131,7 @@ func TestInPlaceAndConcurrently(t *testing.T) {
 
 // What is given back holds nothing.
 func TestScratchIsErased(t *testing.T) {
-	b, k := borrow(12), kernel(active.Load())
+	b, k := borrow(12), choice.Active()
 	copy(b.lo, random(1, len(b.lo)))
 	copy(b.hi, random(2, len(b.hi)))
 	b.convert(k, b.lo, forward)

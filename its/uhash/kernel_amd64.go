@@ -21,7 +21,7 @@ func available() []kernel {
 }
 
 func mul(a, b elem) (c elem) {
-	if kernel(active.Load()) == plain {
+	if choice.Active() == plain {
 		return mulPlain(a, b)
 	}
 	mulEachCLMUL(&c.lo, &a.lo, &b.lo, 1)
@@ -31,7 +31,7 @@ func mul(a, b elem) (c elem) {
 // expand prepares k for messages of n bytes and returns the number of powers
 // made. Each step doubles them: r^(m+1)..r^2m are r..r^m times r^m.
 func expand(k *Key, n int) int {
-	kern := kernel(active.Load())
+	kern := choice.Active()
 	want := wanted(kern, n)
 	m := 1
 	for ; m < want; m *= 2 {
@@ -69,7 +69,7 @@ func blocks(k *Key, h *elem, p []byte) {
 	if len(p) < Size {
 		return
 	}
-	switch kernel(active.Load()) {
+	switch choice.Active() {
 	case vpclmul:
 		blocksVPCLMUL(&h.lo, &k.pow[0].lo, k.n, &p[0], len(p)/Size)
 	case clmul:
