@@ -54,8 +54,11 @@ func (d *dir) read(e Epoch) (*Raw, error) {
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxRawFile+1))
-	if err != nil || len(b) > maxRawFile {
-		return nil, corrupt("the file of epoch %v cannot be read, or is longer than %d bytes: %w", e, maxRawFile, err)
+	if err != nil {
+		return nil, corrupt("the file of epoch %v cannot be read: %w", e, err)
+	}
+	if len(b) > maxRawFile {
+		return nil, corrupt("the file of epoch %v is longer than %d bytes", e, maxRawFile)
 	}
 	r, whole, err := parseRaw(b)
 	clear(b)

@@ -32,8 +32,10 @@ type Watcher struct {
 
 // Dir watches a directory, which must exist. Errors: NotFound, Other.
 func Dir(path string) (*Watcher, error) {
-	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+	if info, err := os.Stat(path); err != nil {
 		return nil, qsc.E("watch.Dir", qsc.NotFound, "", "there is no directory %s: %w", path, err)
+	} else if !info.IsDir() {
+		return nil, qsc.E("watch.Dir", qsc.NotFound, "", "%s is no directory", path)
 	}
 	w := &Watcher{knock: make(chan struct{}, 1), stop: make(chan struct{})}
 	every := seldom

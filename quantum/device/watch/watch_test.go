@@ -3,6 +3,7 @@ package watch
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,7 +59,13 @@ func TestLooking(t *testing.T) {
 }
 
 func TestNoDirectory(t *testing.T) {
-	if _, err := Dir(filepath.Join(t.TempDir(), "none")); !qsc.IsKind(err, qsc.NotFound) {
-		t.Error(err)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(t.TempDir(), "none"), file} {
+		if _, err := Dir(path); !qsc.IsKind(err, qsc.NotFound) || strings.Contains(err.Error(), "%!") {
+			t.Error(err)
+		}
 	}
 }
