@@ -145,7 +145,7 @@ func TestReplay(t *testing.T) {
 		typ   byte
 		round bool // the old message is given the new round's number
 		hurt  int
-	}{{"as it was", bob, tReady, false, alice}, {"with a new number", bob, tReady, true, alice}, {"a start", alice, 0x53, true, bob}, {"a tag", bob, tTag, true, alice}} {
+	}{{"as it was", bob, tReady, false, alice}, {"with a new number", bob, tReady, true, alice}, {"a start", alice, tGo, true, bob}, {"a tag", bob, tTag, true, alice}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r, p := small(t)
@@ -229,13 +229,15 @@ func (s scarce) Sift(ctx context.Context, w distill.Wire, at distill.Start) (*di
 	return x, err
 }
 
+func rounds(n int32) *atomic.Int32 {
+	left := new(atomic.Int32)
+	left.Store(n)
+	return left
+}
+
 func TestScarce(t *testing.T) {
 	r, _ := small(t)
-	r.protect = func(_ int, p distill.Protocol) distill.Protocol {
-		n := new(atomic.Int32)
-		n.Store(2)
-		return scarce{p, n}
-	}
+	r.protect = func(_ int, p distill.Protocol) distill.Protocol { return scarce{p, rounds(2)} }
 	a, b := r.both()
 	aborted(t, a, qsc.Scarce)
 	aborted(t, b, qsc.Scarce)

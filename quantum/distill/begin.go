@@ -40,8 +40,8 @@ func (s *session) propose(ctx context.Context) (*plan, error) {
 	if p.theirs.echo != mine.nonce {
 		return nil, stale()
 	}
-	if s.l.tooFar(p.theirs.until) {
-		return nil, corrupt("the other end's raw data end at %v: set its clock right", p.theirs.until)
+	if err := s.l.near(p.theirs.until); err != nil {
+		return nil, err
 	}
 	p.began = s.l.cfg.Now()
 	p.start = start{p.theirs.nonce, s.l.from(p.theirs.until), max(mine.seq, p.theirs.seq), agreed(mine, p.theirs)}
@@ -83,8 +83,11 @@ func (s *session) answer(ctx context.Context) (*plan, error) {
 	if p.start.echo != mine.nonce {
 		return nil, stale()
 	}
-	if p.start.seq != max(mine.seq, p.theirs.seq) || p.start.carry != agreed(mine, p.theirs) || p.start.at.Before(mine.until) || s.l.tooFar(p.start.at) {
+	if p.start.seq != max(mine.seq, p.theirs.seq) || p.start.carry != agreed(mine, p.theirs) || p.start.at.Before(mine.until) {
 		return nil, corrupt("the other end starts the round from what neither of the two has")
+	}
+	if err := s.l.near(p.start.at); err != nil {
+		return nil, err
 	}
 	p.began = s.l.cfg.Now()
 	if err := s.l.ready(p, mine); err != nil {
@@ -130,7 +133,7 @@ func (l *Link) have() (m begin, err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m.seq, m.carry, m.until, m.offers = l.state.next, l.left.offer, l.state.until, l.state.masks.offers()
+	m.seq, m.carry, m.until, m.offers = l.state.next, l.left.offer, l.used(), l.state.masks.offers()
 	return m, nil
 }
 
@@ -139,25 +142,21 @@ func (l *Link) have() (m begin, err error) {
 func (l *Link) from(theirs time.Time) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at, now := l.state.until, l.cfg.Now()
-	if theirs.After(at) {
-		at = theirs
-	}
+	at, now := later(l.used(), theirs), l.cfg.Now()
 	if now.Sub(at) > buffered {
 		at = now
 	}
 	return time.Unix(0, at.UnixNano()).UTC() // as the other end gets it
 }
 
-// tooFar says that a time lies beyond what this end may come to by itself.
-func (l *Link) tooFar(at time.Time) bool {
+// near refuses a time that lies beyond what this end may come to by itself.
+func (l *Link) near(at time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.cfg.Now()
-	if l.state.until.After(now) {
-		now = l.state.until
+	if now := l.cfg.Now(); at.After(later(now, l.used()).Add(horizon)) {
+		return corrupt("the other end begins with raw data of %v, and here it is %v: set the two clocks right", at, now.UTC().Truncate(time.Second))
 	}
-	return at.After(now.Add(horizon))
+	return nil
 }
 
 // ready notes what both ends have. Error: Exhausted.

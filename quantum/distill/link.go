@@ -71,8 +71,9 @@ type Link struct {
 
 	mu      sync.Mutex
 	state   *state
+	told    time.Time          // raw data before it may have been told, in rounds that came to nothing
 	left    *leftover          // by pointer, so that no way of printing walks down to it
-	skips   int                // rounds in a row whose raw data failed
+	skips   int                // sifts in a row that failed, of a device whose time runs ahead of the clock
 	waiting []quantum.KeyBlock // rising
 	hungry  bool               // somebody wants what is not made yet
 	refused uint64             // of the waiting, those below this number were looked at last and not wanted
@@ -153,7 +154,8 @@ func open(cfg Config) (*Link, error) {
 	case s.epoch < cfg.Epoch:
 		s.epoch, s.next = cfg.Epoch, 0
 	}
-	l := &Link{cfg: cfg, state: s, left: new(leftover), wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	// What an earlier process told in rounds that came to nothing, nobody knows.
+	l := &Link{cfg: cfg, state: s, told: cfg.Now().Round(0), left: new(leftover), wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	l.log = cfg.Logger.With("link", string(cfg.Link), "role", cfg.Role.String())
 	l.account.begin(cfg)
 	if err := l.account.load(cfg.FS); err != nil {
@@ -251,8 +253,11 @@ func (l *Link) Close() error {
 	if !first {
 		return nil
 	}
+	l.mu.Lock()
+	l.state.until = l.used()
+	l.mu.Unlock()
 	l.disk.Lock()
-	_ = l.persist() // only that raw data of a round cut short are known to be used: no key rests on it
+	_ = l.persist() // for a device that runs ahead of the clock: no key rests on it
 	l.disk.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -15,9 +15,12 @@ const (
 	stages = 15 * time.Minute
 	// buffered is how much raw data a device holds for a round that begins late.
 	buffered = time.Minute
-	// horizon is how far ahead of this end's raw data the other's may be: what it
-	// says of them nobody vouches for yet.
-	horizon = 30 * 24 * time.Hour
+	// horizon is how far ahead of this end's clock and raw data the other's may be:
+	// what it says of them nobody vouches for yet, and a device waits for it.
+	horizon = 5 * time.Minute
+	// longSkip is how much is left out at most of the raw data of a device that runs
+	// ahead of the clock: 1 s << 6, so that the two ends do not part by a horizon.
+	longSkip = 6
 	// slack is by how much Alice's length may exceed Bob's, in bits: both compute it
 	// in floating point from the same counts.
 	slack = 64
@@ -74,36 +77,51 @@ func (p *plan) erase() {
 	}
 }
 
-// raw sifts.
+// raw sifts. What the device says of the raw data's end nobody vouches for before the
+// tags: it goes into the state when the round counts (take).
 func (s *session) raw(ctx context.Context, p *plan) (err error) {
 	p.sifted, err = s.l.cfg.Protocol.Sift(ctx, s.c, Start{p.round, p.start.at})
 	if err != nil {
-		s.l.skip(p.start.at)
+		s.l.skip()
 		return err
 	}
+	s.l.pass(p.sifted.Until)
 	if n := p.sifted.Bits.N; n < 1 || n > maxBits {
 		return qsc.E("distill.Sift", qsc.Invalid, string(s.l.cfg.Link), "the protocol sifts %d bits in a round, 1 to %d are possible: change its block", n, maxBits)
 	}
 	p.seen = s.l.cfg.Protocol.Progress().QBER
-	s.l.mu.Lock()
-	defer s.l.mu.Unlock()
-	s.l.state.until, s.l.skips = p.sifted.Until, 0
 	return nil
 }
 
-// skip passes over raw data of which part may have been told. Where a simulated
-// device's time runs ahead of the clock nobody knows how much: ever more is left out.
-func (l *Link) skip(at time.Time) {
+// pass notes raw data of which part may have been told, whatever becomes of the round.
+func (l *Link) pass(to time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	to := l.cfg.Now()
-	if at = at.Add(time.Second << l.skips); at.After(to) {
-		to = at
+	l.told, l.skips = later(l.told, to), 0
+}
+
+// skip passes over raw data of a round that failed while it sifted: all up to now.
+// Where a simulated device's time runs ahead of the clock nobody knows how much: ever
+// more is left out.
+func (l *Link) skip() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	to := l.cfg.Now().Round(0)
+	if used := l.used(); used.After(to) {
+		to = used.Add(time.Second << l.skips)
+		l.skips = min(l.skips+1, longSkip)
 	}
-	if to.After(l.state.until) {
-		l.state.until = time.Unix(0, to.UnixNano()).UTC()
+	l.told = later(l.told, to)
+}
+
+// used is the end of the raw data that are used up or may have been told. mu is held.
+func (l *Link) used() time.Time { return later(l.state.until, l.told) }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	l.skips = min(l.skips+1, 16)
+	return b
 }
 
 // reconcile corrects Bob's errors and drops the frames that are not equal.

@@ -127,6 +127,7 @@ func (l *Link) take(p *plan, of Role, t tag) {
 	p.shared.find(t.round).use(of, t.index+1)
 	l.state.masks = l.state.masks.clean(p.theirs.offers, p.round)
 	l.state.round = p.round
+	l.state.until = later(l.state.until, p.sifted.Until)
 	l.state.next = p.start.seq + uint64(len(p.said.names))
 	words := p.carry + int(p.said.bits)/64 - int(p.said.refill)*pairBits/64
 	l.left.offer = offer{p.round, uint32(words - len(p.said.names)*int(l.cfg.Block/8))}

@@ -13,6 +13,7 @@ import (
 // The engine's types of message, as the design page has them.
 const (
 	tReady  = 0x52
+	tGo     = 0x53
 	tHashes = 0x54
 	tBad    = 0x55
 	tLength = 0x56
