@@ -31,7 +31,7 @@ func TestBothEnds(t *testing.T) {
 	for i := range uint64(300) {
 		x, y := next(t, a, from(i)), next(t, b, from(i))
 		same(t, x, y)
-		if x.Class != qsc.Simulated|qsc.OSRandom || x.Bound != distill.StreamBound || x.QBER < 0.01 || x.QBER > 0.03 || x.Efficiency < 1 || x.Efficiency > 1.3 || x.EpsSec <= 0 || x.EpsCor <= 0 || x.EpsCor > 1e-9 {
+		if x.Class != qsc.Simulated|qsc.OSRandom || x.Bound != distill.StreamBound || x.QBER < 0.01 || x.QBER > 0.03 || x.Efficiency < 1 || x.Efficiency > 1.3 || x.EpsSec != 1 || x.EpsCor <= 0 || x.EpsCor > 1e-9 {
 			t.Fatalf("block %d: %+v", i, x)
 		}
 	}

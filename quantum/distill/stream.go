@@ -128,7 +128,7 @@ func flip(b Bits, r *rand.ChaCha8, q float64) {
 
 // Length implements Protocol: n(1 - h(q)) less what was disclosed, with q the
 // observed error rate raised by Hoeffding's term for 10⁻¹⁰, and 2 log2(1/10⁻¹⁰) for
-// the hash.
+// the hash. EpsSec is 1: of a finite block it promises nothing.
 func (s *Stream) Length(_ *Sifted, o Outcome) (Length, error) {
 	const eps = 1e-10
 	if o.Kept < 1 {
@@ -140,7 +140,7 @@ func (s *Stream) Length(_ *Sifted, o Outcome) (Length, error) {
 	s.mu.Unlock()
 	up := min(0.5, q+math.Sqrt(math.Log(1/eps)/(2*float64(o.Kept))))
 	l := float64(o.Kept)*(1-entropy(up)) - float64(o.Leak+o.Verify) - 2*math.Log2(1/eps)
-	return Length{Bits: int64(math.Floor(l)), Bound: StreamBound, EpsSec: 2 * eps, EpsCor: o.EpsCor, Phi: up,
+	return Length{Bits: int64(math.Floor(l)), Bound: StreamBound, EpsSec: 1, EpsCor: o.EpsCor, Phi: up,
 		Params: map[string]any{"block": s.cfg.Block, "qber": s.cfg.QBER, "eps": eps}}, nil
 }
 
