@@ -3,22 +3,8 @@ package bb84
 import (
 	"math"
 
-	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 )
-
-// checkAttack says whether the device can be attacked so. Errors: Unsupported,
-// Invalid.
-func checkAttack(a quantum.Attack) error {
-	if !(a.Strength >= 0 && a.Strength <= 1) {
-		return qsc.E("bb84.Attack", qsc.Invalid, "", "strength %v: give 0 to 1", a.Strength)
-	}
-	switch a.Kind {
-	case quantum.InterceptResend, quantum.NumberSplitting, quantum.Blinding, quantum.Noise:
-		return nil
-	}
-	return qsc.E("bb84.Attack", qsc.Unsupported, "", "%q does not act on pulses; the attacks there are intercept-resend, photon-number-splitting, blinding and noise", a.Kind)
-}
 
 // under returns the probabilities of a pulse while an eavesdropper is at work.
 // She keeps the rate of signals as it is where her attack allows it, so that what

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
 // The names of the bounds.
@@ -148,6 +149,6 @@ func (b proof) Length(c Counts, s Security) Estimate {
 	}
 	e := st.estimate()
 	e.Phi = st.phase(e)
-	e.Bits = e.Vacuum + e.Single*(1-entropy(e.Phi)) - c.Leak - k.terms(k.events, s)
+	e.Bits = e.Vacuum + e.Single*(1-tails.Entropy(e.Phi)) - c.Leak - k.terms(k.events, s)
 	return e
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
+	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
 // siftAlice answers Bob's clicks until the block is full. After a message of
@@ -104,7 +105,7 @@ func hear(ctx context.Context, w distill.Wire) (heard, error) {
 func (e *end) judge(b *block, last bool) state {
 	n := b.key.len()
 	switch {
-	case last && n < minSifted:
+	case last && n < LeastSifted:
 		return stateScarce
 	case last || n >= maxBlock-maxClicks:
 		return stateFull
@@ -153,7 +154,7 @@ func (e *end) decide(b *block, blinded bool) verdict {
 	if spread := math.Sqrt(v.qber / max(sum(c.Test), 1)); sum(c.Test) == 0 || sure && math.Abs(q-last) < 4*spread {
 		v.qber = last // counted over many more bits
 	}
-	c.KeyErr, c.Pooled, c.Leak = [3]float64{v.qber * n}, true, entropy(v.qber)*n
+	c.KeyErr, c.Pooled, c.Leak = [3]float64{v.qber * n}, true, tails.Entropy(v.qber)*n
 	switch {
 	case blinded:
 		v.word = rulingBlinded
@@ -241,7 +242,7 @@ type detection struct {
 
 // tell detects the next stretch, waits until it is over and tells Alice.
 func (d *detection) tell(ctx context.Context, c *clicks) error {
-	d.eavesdrop(*d.end.attack.Load())
+	d.eavesdrop(d.end.target.Attacked())
 	c.reset(d.pos)
 	d.run(min(d.pos+d.stretch(), d.to), c)
 	c.last = c.to == d.to

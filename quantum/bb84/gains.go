@@ -1,6 +1,10 @@
 package bb84
 
-import "math"
+import (
+	"math"
+
+	"github.com/quantum-secure-cloud/qsc/quantum/tails"
+)
 
 // Gains are the probabilities of one pulse, by intensity.
 type Gains struct {
@@ -70,23 +74,12 @@ func (d Device) Expect(loss, background, pulses float64) Counts {
 		c.Key[i], c.KeyErr[i] = key*p*g.Click[i], key*p*g.Error[i]
 		c.Test[i], c.TestErr[i] = test*p*g.Click[i], test*p*g.Error[i]
 	}
-	c.Leak = d.FEC * entropy(ratio(sum(c.KeyErr), sum(c.Key))) * sum(c.Key)
+	c.Leak = d.FEC * tails.Entropy(ratio(sum(c.KeyErr), sum(c.Key))) * sum(c.Key)
 	return c
 }
 
 // none returns counts of nothing under the device's intensities.
 func (d Device) none() Counts { return Counts{Decoys: d.Decoys, Mu: d.mu(), P: d.p()} }
-
-// entropy is the binary entropy h(x), 1 from x = ½ on.
-func entropy(x float64) float64 {
-	switch {
-	case !(x > 0):
-		return 0
-	case x >= 0.5:
-		return 1
-	}
-	return -x*math.Log2(x) - (1-x)*math.Log1p(-x)/math.Ln2
-}
 
 func ratio(a, b float64) float64 {
 	if b <= 0 {

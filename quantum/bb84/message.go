@@ -5,6 +5,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
+	"github.com/quantum-secure-cloud/qsc/quantum/events"
 )
 
 // The messages of sifting. Integers are big-endian, fields of bits begin in the
@@ -226,7 +227,7 @@ const (
 const verdictSize = 1 + 4
 
 func (v verdict) append(b []byte) []byte {
-	return binary.BigEndian.AppendUint32(append(b, byte(v.word)), uint32(min(scaled(v.qber, 32), 1<<32-1)))
+	return binary.BigEndian.AppendUint32(append(b, byte(v.word)), uint32(min(events.Threshold(v.qber, 32), 1<<32-1)))
 }
 
 func parseVerdict(b []byte) (v verdict, err error) {

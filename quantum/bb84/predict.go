@@ -2,10 +2,11 @@ package bb84
 
 import (
 	"math"
-	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/events"
+	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
 // Predict implements quantum.Device: the counts expected while one block fills, to
@@ -31,7 +32,7 @@ func (d Device) Predict(c quantum.Channel) (quantum.Prediction, error) {
 	}
 	p.Rate = qsc.BitRate(p.PerUse * d.Clock)
 	if d.Bound != Asymptotic {
-		p.Fill, p.EpsSec, p.EpsCor = seconds(pulses/d.Clock), d.EpsSec, d.EpsCor
+		p.Fill, p.EpsSec, p.EpsCor = events.Seconds(pulses/d.Clock), d.EpsSec, d.EpsCor
 	}
 	return p, nil
 }
@@ -64,15 +65,6 @@ func (d Device) secret(c Counts) Estimate {
 	return b.Length(c, Security{d.EpsSec, d.EpsCor})
 }
 
-// seconds is a duration, at most a century.
-func seconds(s float64) time.Duration {
-	const century = 100 * 365 * 24 * time.Hour
-	if !(s < century.Seconds()) {
-		return century
-	}
-	return time.Duration(s * 1e9)
-}
-
 // Ceiling returns the secret bits for each pulse with infinitely many pulses and
 // decoys, all of them signals, key of both bases: what finite blocks come up to,
 // but for the little that vacuum adds. Standard form (Lo, Ma, Chen 2005):
@@ -93,6 +85,6 @@ func (d Device) Ceiling(c quantum.Channel) (float64, error) {
 	y1 := y0 + eta - y0*eta
 	e1 := ratio(y0/2+d.EMis*eta, y1)
 	q := d.PX*d.PXBob + (1-d.PX)*(1-d.PXBob)
-	r := y1*d.Mu1*math.Exp(-d.Mu1)*(1-entropy(e1)) - gain*d.FEC*entropy(ratio(wrong, gain))
+	r := y1*d.Mu1*math.Exp(-d.Mu1)*(1-tails.Entropy(e1)) - gain*d.FEC*tails.Entropy(ratio(wrong, gain))
 	return max(q*r, 0), nil
 }

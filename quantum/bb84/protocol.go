@@ -4,12 +4,12 @@ import (
 	"context"
 	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
+	"github.com/quantum-secure-cloud/qsc/quantum/events"
 )
 
 // Link is a device pair and what changes with time between its ends. Times are
@@ -36,10 +36,12 @@ func (d Device) Protocol(s distill.Setup) (distill.Protocol, error) {
 
 // Bounds on one block at the event level.
 const (
-	maxBlock  = 1 << 27 // sifted bits of the key basis
-	minSifted = 1000    // below, a window is not worth the trouble
-	patience  = 4       // times the expected time until a block counts as scarce
+	maxBlock = 1 << 27 // sifted bits of the key basis
+	patience = 4       // times the expected time until a block counts as scarce
 )
+
+// LeastSifted bits must come in a window; of fewer no key is made.
+const LeastSifted = 1000
 
 // NewProtocol opens one end of a link. It implements quantum.Attackable as well, at
 // Bob's end, where the clicks are drawn. Error: Invalid.
@@ -55,19 +57,20 @@ func NewProtocol(s distill.Setup, l Link) (distill.Protocol, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &end{device: d, setup: s, link: l, loss: loss, src: newSource(s.World, d)}
+	e := &end{target: target(), device: d, setup: s, link: l, loss: loss, src: newSource(s.World, d)}
 	if e.setup.Now == nil {
 		e.setup.Now = time.Now
 	}
 	c, pulses := d.fill(loss)
 	e.fill = uint64(min(pulses, maxCount/patience))
 	e.seen.guess = min(max(ratio(sum(c.KeyErr), sum(c.Key)), leastQBER), 0.5)
-	e.attack.Store(&quantum.Attack{})
 	return e, nil
 }
 
 // end is one end of a link. Sift uses what stands above mu alone.
 type end struct {
+	target *events.Target
+
 	device            Device
 	setup             distill.Setup
 	link              Link
@@ -77,8 +80,6 @@ type end struct {
 	done              uint64  // pulses before this one are used
 	doubles, expected float64 // double clicks not yet judged
 	out               []byte
-
-	attack atomic.Pointer[quantum.Attack]
 
 	mu   sync.Mutex
 	seen struct {
@@ -143,21 +144,7 @@ func (e *end) after(pulse uint64) time.Duration {
 
 // wait returns when the device's clock has come to a pulse.
 func (e *end) wait(ctx context.Context, pulse uint64) error {
-	if !e.setup.Pace {
-		return ctx.Err()
-	}
-	late := e.setup.World.Start.Add(e.after(pulse)).Sub(e.setup.Now())
-	if late <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(late)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return qsc.E("bb84.Sift", qsc.Timeout, "", "%w", context.Cause(ctx))
-	}
+	return events.Await(ctx, "bb84.Sift", e.setup, e.setup.World.Start.Add(e.after(pulse)))
 }
 
 // Attack implements quantum.Attackable. Errors: Unsupported, at Alice's end too;
@@ -166,13 +153,11 @@ func (e *end) Attack(a quantum.Attack) error {
 	if e.setup.Role == distill.Alice {
 		return qsc.E("bb84.Attack", qsc.Unsupported, "", "clicks are drawn at the other end: attack the link there")
 	}
-	if a.Strength == 0 {
-		a.Kind = ""
-	} else if err := checkAttack(a); err != nil {
-		return err
-	}
-	e.attack.Store(&a)
-	return nil
+	return e.target.Attack(a)
+}
+
+func target() *events.Target {
+	return events.NewTarget("bb84.Attack", "against pulses", quantum.InterceptResend, quantum.NumberSplitting, quantum.Blinding, quantum.Noise)
 }
 
 // Close implements distill.Protocol. There is nothing to release.
@@ -201,7 +186,7 @@ func (e *end) advance(b *block, from, to uint64) {
 	}
 	p.Fraction = min(n/float64(e.device.Block), 1)
 	if n > 0 {
-		p.Left = seconds((float64(e.device.Block) - n) / n * passed)
+		p.Left = events.Seconds((float64(e.device.Block) - n) / n * passed)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
+	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
 func world(seed byte) quantum.World {
@@ -66,7 +67,7 @@ func distance(a, b distill.Bits) (n int) {
 // dropped frame.
 func perfect(d Device, s [2]*distill.Sifted) distill.Outcome {
 	n, e := int64(s[0].Bits.N), int64(distance(s[0].Bits, s[1].Bits))
-	return distill.Outcome{Sifted: n, Kept: n, Errors: e, Leak: int64(d.FEC * entropy(float64(e)/float64(n)) * float64(n)), Frames: 1, EpsCor: 1e-12}
+	return distill.Outcome{Sifted: n, Kept: n, Errors: e, Leak: int64(d.FEC * tails.Entropy(float64(e)/float64(n)) * float64(n)), Frames: 1, EpsCor: 1e-12}
 }
 
 // lengths applies both ends' Length, which must agree.
@@ -150,7 +151,7 @@ func honest(t *testing.T, name string, d Device, ch quantum.Channel, s [2]*disti
 	if got("s0") > slack*vacuum || got("s1") > slack*single || slack*l.Phi < e1 {
 		t.Errorf("%s: %v vacuum and %v single photons claimed at a phase error of %.4f; there are %.0f, %.0f, %.4f", name, got("s0"), got("s1"), l.Phi, vacuum, single, e1)
 	}
-	if top := vacuum + single*(1-entropy(e1)); float64(l.Bits) > top*slack {
+	if top := vacuum + single*(1-tails.Entropy(e1)); float64(l.Bits) > top*slack {
 		t.Errorf("%s: %d bits where there are %.0f", name, l.Bits, top)
 	}
 }
@@ -364,7 +365,7 @@ func TestInterceptResendGivesNoKeyAtAll(t *testing.T) {
 		if q < 0.2 || q > 0.3 {
 			t.Errorf("%s: an error rate of %.3f", p.Name, q)
 		}
-		counts.KeyErr, counts.Pooled, counts.Leak = [3]float64{q * sum(counts.Key)}, true, entropy(q)*sum(counts.Key)
+		counts.KeyErr, counts.Pooled, counts.Leak = [3]float64{q * sum(counts.Key)}, true, tails.Entropy(q)*sum(counts.Key)
 		if e := d.secret(counts); e.Bits > 0 {
 			t.Errorf("%s: %.0f bits", p.Name, e.Bits)
 		}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/events"
 )
 
 // maxClicks bounds what one message tells of.
@@ -71,7 +72,7 @@ func newReceiver(w quantum.World, d Device, from uint64, cond func(uint64) condi
 	raw := stream(w, "bb84 clicks", from)
 	return &receiver{
 		device: d, src: newSource(w, d), raw: raw, rng: rand.New(raw), cond: cond,
-		pos: from, until: from, since: from, dead: uint64(d.deadGates()), bob: scaled(d.PXBob, 31),
+		pos: from, until: from, since: from, dead: uint64(d.deadGates()), bob: events.Threshold(d.PXBob, 31),
 	}
 }
 
@@ -85,11 +86,11 @@ func (r *receiver) tune() {
 	top := max(g.Click[0], g.Click[1], g.Click[2])
 	t := table{mean: -1 / math.Log1p(-min(top, 1-1e-9)), honest: d.doubles(honest)}
 	for k := range 3 {
-		t.accept[k] = scaled(ratio(g.Click[k], top), 32)
-		t.double[k] = scaled(ratio(g.Double[k], g.Click[k]), 32)
+		t.accept[k] = events.Threshold(ratio(g.Click[k], top), 32)
+		t.double[k] = events.Threshold(ratio(g.Double[k], g.Click[k]), 32)
 		single := max(g.Error[k]-g.Double[k]/2, 0) // half of the double clicks err
-		t.wrong[k] = t.double[k] + scaled(ratio(single, g.Click[k]), 32)
-		t.mixed[k] = scaled(ratio(g.Mixed[k], g.Click[k]), 32)
+		t.wrong[k] = t.double[k] + events.Threshold(ratio(single, g.Click[k]), 32)
+		t.mixed[k] = events.Threshold(ratio(g.Mixed[k], g.Click[k]), 32)
 	}
 	r.table = t
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/quantum-secure-cloud/qsc/quantum"
 )
 
-// events counts clicks by Bob's basis, Alice's basis, intensity and error.
-func events(r *receiver, c *clicks) (n [2][2][3][2]float64) {
+// tabulate counts clicks by Bob's basis, Alice's basis, intensity and error.
+func tabulate(r *receiver, c *clicks) (n [2][2][3][2]float64) {
 	for i, p := range c.pulse {
 		w := r.src.word(p)
 		bob, bit := c.basis.at(i>>6)>>(i&63)&1, c.value.at(i>>6)>>(i&63)&1
@@ -117,7 +117,7 @@ func TestEventsAgreeWithTheCountLevel(t *testing.T) {
 		d := preset(t, c.preset)
 		r, got := clickSome(d, byte(i), c.loss, c.attack)
 		want := expectedEvents(d, d.under(c.attack, d.receiverEta()*math.Pow(10, -c.loss/10), d.PDark))
-		seen, hope := flat(events(r, got)), flat(want)
+		seen, hope := flat(tabulate(r, got)), flat(want)
 		if p := chiSquare(seen, hope); p < 1e-4 {
 			t.Errorf("%s at %v dB under %+v: p = %.2g\nseen %v\nwant %v", c.preset, c.loss, c.attack, p, seen, hope)
 		}
@@ -133,7 +133,7 @@ func TestChiSquareSeesSmallChanges(t *testing.T) {
 	d := preset(t, "tokyo-45km")
 	r, got := clickSome(d, 3, 14.5, quantum.Attack{})
 	d.EMis = 0.025
-	if p := chiSquare(flat(events(r, got)), flat(expectedEvents(d, d.Gains(14.5, 0)))); p > 1e-4 {
+	if p := chiSquare(flat(tabulate(r, got)), flat(expectedEvents(d, d.Gains(14.5, 0)))); p > 1e-4 {
 		t.Errorf("p = %.2g for another misalignment", p)
 	}
 }
@@ -146,7 +146,7 @@ func TestDeadTimeThins(t *testing.T) {
 	d = d.full()
 	r, c := clickSome(d, 5, 6, quantum.Attack{})
 	want := expectedEvents(d, d.Gains(6, 0))
-	seen, hope := flat(events(r, c)), flat(want)
+	seen, hope := flat(tabulate(r, c)), flat(want)
 	if f := d.alive(d.Gains(6, 0)); f > 0.7 {
 		t.Fatalf("only %v of the clicks are lost: too few for this test", 1-f)
 	}

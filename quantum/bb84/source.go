@@ -2,11 +2,11 @@ package bb84
 
 import (
 	"encoding/binary"
-	"math"
 	"math/bits"
 	"math/rand/v2"
 
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/events"
 )
 
 // stream returns the world's random numbers for one purpose. The purpose and two
@@ -38,13 +38,8 @@ func newSource(w quantum.World, d Device) source {
 	p := d.p()
 	return source{
 		a: r.Uint64(), b: r.Uint64() | 1<<63 | 1, c: r.Uint64(),
-		key: scaled(d.PX, 31), one: scaled(p[0], 32), two: scaled(p[0]+p[1], 32),
+		key: events.Threshold(d.PX, 31), one: events.Threshold(p[0], 32), two: events.Threshold(p[0]+p[1], 32),
 	}
-}
-
-// scaled is a probability in so many bits; 1 lies above every number of them.
-func scaled(p float64, bits int) uint64 {
-	return uint64(math.Round(min(max(p, 0), 1) * float64(uint64(1)<<bits)))
 }
 
 // word is the random word of a pulse: its number through two folded 128-bit

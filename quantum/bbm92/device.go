@@ -2,13 +2,11 @@ package bbm92
 
 import (
 	"math"
-	"strings"
-	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
-	"github.com/quantum-secure-cloud/qsc/quantum/tails"
+	"github.com/quantum-secure-cloud/qsc/quantum/events"
 )
 
 // Kind is the word of network descriptions.
@@ -37,30 +35,25 @@ type Device struct {
 
 // check lists every parameter that is out of range.
 func (d Device) check(ch quantum.Channel) error {
-	var wrong []string
-	want := func(ok bool, name string) {
-		if !ok {
-			wrong = append(wrong, name)
-		}
-	}
+	var r events.Ranges
 	prob := func(x float64) bool { return x >= 0 && x < 1 }
-	want(d.ClockHz >= 1 && d.ClockHz <= 1e12, "clock_hz")
-	want(d.Lambda > 0 && d.Lambda <= 2, "lambda")
-	want(d.EtaA > 0 && d.EtaA <= 1, "eta_a")
-	want(d.EtaB > 0 && d.EtaB <= 1, "eta_b")
-	want(prob(d.Y0A), "y0_a")
-	want(prob(d.Y0B), "y0_b")
-	want(d.EMis >= 0 && d.EMis <= 0.5, "e_mis")
-	want(d.DeadTimeS >= 0 && d.DeadTimeS < 1, "dead_time_s")
-	want(d.Split >= 0 && d.Split <= 1, "split")
-	want(d.Attenuation >= 0, "attenuation_db_per_km")
-	want(d.PZ > 0 && d.PZ < 1, "p_z")
-	want(d.FEC >= 1 && d.FEC < 10, "f_ec")
-	want(d.Block >= 1 && d.Block <= 1<<27, "block")
-	want(d.MaxBlockS > 0 && d.MaxBlockS <= 1e8, "max_block_s")
-	want(ch.Loss >= 0 && ch.Loss <= 1000 && ch.Distance >= 0, "the channel")
-	if len(wrong) > 0 {
-		return qsc.E("bbm92.Device", qsc.Invalid, "", "out of range: %s", strings.Join(wrong, ", "))
+	r.Want(d.ClockHz >= 1 && d.ClockHz <= 1e12, "clock_hz")
+	r.Want(d.Lambda > 0 && d.Lambda <= 2, "lambda")
+	r.Want(d.EtaA > 0 && d.EtaA <= 1, "eta_a")
+	r.Want(d.EtaB > 0 && d.EtaB <= 1, "eta_b")
+	r.Want(prob(d.Y0A), "y0_a")
+	r.Want(prob(d.Y0B), "y0_b")
+	r.Want(d.EMis >= 0 && d.EMis <= 0.5, "e_mis")
+	r.Want(d.DeadTimeS >= 0 && d.DeadTimeS < 1, "dead_time_s")
+	r.Want(d.Split >= 0 && d.Split <= 1, "split")
+	r.Want(d.Attenuation >= 0, "attenuation_db_per_km")
+	r.Want(d.PZ > 0 && d.PZ < 1, "p_z")
+	r.Want(d.FEC >= 1 && d.FEC < 10, "f_ec")
+	r.Want(d.Block >= 1 && d.Block <= 1<<27, "block")
+	r.Want(d.MaxBlockS > 0 && d.MaxBlockS <= 1e8, "max_block_s")
+	r.Want(ch.Loss >= 0 && ch.Loss <= 1000 && ch.Distance >= 0, "the channel")
+	if err := r.Err("bbm92.Device"); err != nil {
+		return err
 	}
 	_, err := d.bound()
 	return err
@@ -123,24 +116,17 @@ func (d Device) Predict(ch quantum.Channel) (quantum.Prediction, error) {
 	bound, _ := d.bound()
 	p := quantum.Prediction{Clock: d.ClockHz, QBER: eq / q, Bound: bound}
 	inZ, inX := d.PZ*d.PZ*q, (1-d.PZ)*(1-d.PZ)*q
+	n, tests := float64(d.Block), float64(d.Block)*inX/inZ
 	if bound == KoashiPreskill {
-		p.PerUse = d.bits((inZ + inX), p.QBER, d.FEC*(inZ+inX)*tails.Entropy(p.QBER), 1)
 		inZ += inX
 	} else {
-		n, uses := float64(d.Block), float64(d.Block)/inZ
-		p.PerUse = d.bits(n, d.phi(n, uses*inX, uses*inX*p.QBER), d.FEC*n*tails.Entropy(p.QBER), d.EpsCor) / uses
 		p.EpsSec, p.EpsCor = d.EpsSec, d.EpsCor
-		p.Fill = seconds(uses / d.ClockHz)
+		p.Fill = events.Seconds(n / inZ / d.ClockHz)
 	}
-	p.PerUse = max(p.PerUse, 0)
+	p.PerUse = max(inZ*d.Share(n, tests, p.QBER, d.FEC), 0)
 	p.Sifted = qsc.BitRate(inZ * d.ClockHz)
 	p.Rate = qsc.BitRate(p.PerUse * d.ClockHz)
 	return p, nil
-}
-
-// seconds is a duration that does not overflow.
-func seconds(s float64) time.Duration {
-	return time.Duration(min(s, 9e9) * float64(time.Second))
 }
 
 // Protocol implements distill.Runnable. Error: Invalid.
@@ -152,7 +138,7 @@ func (d Device) Protocol(s distill.Setup) (distill.Protocol, error) {
 	etaA, etaB := d.arms(s.Channel)
 	return NewProtocol(s, Link{
 		Clock: uint64(math.Round(d.ClockHz)), Rate: q * d.alive(s.Channel), PZ: d.PZ, Block: d.Block,
-		Patience: seconds(d.MaxBlockS), Security: d.Security,
+		Patience: events.Seconds(d.MaxBlockS), Security: d.Security,
 		Source: d.source(etaA, etaB, d.alive(s.Channel)),
 		Params: map[string]any{
 			"clock_hz": d.ClockHz, "lambda": d.Lambda, "eta_a": etaA, "eta_b": etaB,

@@ -68,6 +68,13 @@ func (s Security) bits(n, phi, leak, epsCor float64) float64 {
 	return l - math.Log2(2/(s.EpsSec*s.EpsSec*epsCor))
 }
 
+// Share is how much of n key bits is expected to be secret, as a share of them, where
+// so many tests show an error rate and reconciliation has an efficiency; negative
+// where there is no key.
+func (s Security) Share(n, tests, qber, fEC float64) float64 {
+	return s.bits(n, s.phi(n, tests, tests*qber), fEC*n*tails.Entropy(qber), s.EpsCor) / n
+}
+
 // Length implements distill.Protocol. The phase error rate is that of all sifted
 // bits, which the test basis is a sample with; what it becomes when frames were
 // dropped follows. Errors: Scarce when nothing was disclosed or nothing kept,

@@ -2,13 +2,10 @@ package bbm92
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
-	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
 	"github.com/quantum-secure-cloud/qsc/quantum/events"
 )
@@ -49,13 +46,10 @@ func (l *Link) check() error {
 // Protocol is one end of a link of entangled pairs. It implements
 // distill.Protocol and quantum.Attackable.
 type Protocol struct {
+	*events.End
 	setup      distill.Setup
 	link       Link
 	alice, bob events.Settings
-	meter      events.Meter
-
-	mu     sync.Mutex
-	attack quantum.Attack
 }
 
 // NewProtocol opens one end. Error: Invalid.
@@ -64,44 +58,16 @@ func NewProtocol(s distill.Setup, l Link) (*Protocol, error) {
 		return nil, err
 	}
 	return &Protocol{
-		setup: s, link: l,
+		End: events.NewEnd("bbm92", "with entangled pairs"), setup: s, link: l,
 		alice: events.NewSettings(s.World, "bbm92/alice"), bob: events.NewSettings(s.World, "bbm92/bob"),
 	}, nil
 }
-
-// Attack implements quantum.Attackable: intercept-resend and noise. It is done at
-// Bob's end, where coincidences are drawn; at Alice's it has no effect. It begins
-// with the next run of pulses.
-func (p *Protocol) Attack(a quantum.Attack) error {
-	if a.Strength != 0 && a.Kind != quantum.InterceptResend && a.Kind != quantum.Noise {
-		return qsc.E("bbm92.Attack", qsc.Unsupported, "", "%s makes no sense with entangled pairs: try %s or %s", a.Kind, quantum.InterceptResend, quantum.Noise)
-	}
-	if !(a.Strength >= 0 && a.Strength <= 1) {
-		return qsc.E("bbm92.Attack", qsc.Invalid, "", "strength %g is not within 0 and 1", a.Strength)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.attack = a
-	return nil
-}
-
-func (p *Protocol) attacked() quantum.Attack {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.attack
-}
-
-// Progress implements distill.Protocol.
-func (p *Protocol) Progress() distill.Progress { return p.meter.Progress() }
-
-// Close implements distill.Protocol. Nothing is held between rounds.
-func (p *Protocol) Close() error { return nil }
 
 // Sift implements distill.Protocol.
 func (p *Protocol) Sift(ctx context.Context, w distill.Wire, start distill.Start) (*distill.Sifted, error) {
 	run := &events.Run{
 		Setup: p.setup, Start: start, Clock: p.link.Clock, Rate: p.link.Rate, Patience: p.link.Patience,
-		MaxReply: events.MaxEvents / 4, Meter: &p.meter,
+		MaxReply: events.MaxEvents / 4, Meter: &p.Meter,
 	}
 	h := &half{p: p, pz: events.Threshold(p.link.PZ, 32)}
 	var until time.Time
@@ -109,8 +75,7 @@ func (p *Protocol) Sift(ctx context.Context, w distill.Wire, start distill.Start
 	if p.setup.Role == distill.Alice {
 		until, err = run.Follow(ctx, w, aliceHalf{h})
 	} else {
-		r := events.Stream(p.setup.World, fmt.Sprintf("bbm92/pairs/%d/%d", start.Round, start.At.UnixNano()))
-		until, err = run.Observe(ctx, w, &bobHalf{half: h, r: r})
+		until, err = run.Observe(ctx, w, &bobHalf{half: h, r: run.Stream("bbm92/pairs")})
 	}
 	if err != nil {
 		h.key.Zeroise()

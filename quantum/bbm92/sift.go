@@ -25,10 +25,7 @@ func (c Counts) Estimate() float64 {
 }
 
 // hopeless is an error rate at which no proof leaves key, seen on enough bits.
-const (
-	hopelessQBER  = 0.15
-	hopelessTests = 100
-)
+var hopeless = events.Limit{QBER: 0.15, Tests: 100}
 
 // half is one end's sifting of a block.
 type half struct {
@@ -40,12 +37,7 @@ type half struct {
 
 // State implements events.Observer and events.Answerer.
 func (h *half) State() events.State {
-	s := events.State{Have: h.key.Len(), Want: h.p.link.Block, Tests: int(h.c.Tests)}
-	if h.c.Tests > 0 {
-		s.QBER = float64(h.c.Errors) / float64(h.c.Tests)
-	}
-	s.Hopeless = h.c.Tests >= hopelessTests && s.QBER > hopelessQBER
-	return s
+	return hopeless.State(h.key.Len(), h.p.link.Block, h.c.Errors, h.c.Tests)
 }
 
 // inX reads the basis from a party's word of a pulse, and bit the bit it measured.
@@ -105,7 +97,7 @@ type bobHalf struct {
 
 // Observe implements events.Observer.
 func (h *bobHalf) Observe(b *events.Batch) {
-	attack := h.p.attacked()
+	attack := h.p.Attacked()
 	if h.source == nil || attack != h.under {
 		noise := 0.0
 		if attack.Kind == quantum.Noise {
@@ -114,19 +106,18 @@ func (h *bobHalf) Observe(b *events.Batch) {
 		h.source, h.under = h.p.link.Source(h.r, noise), attack
 	}
 	h.words, h.differ = h.words[:0], h.differ[:0]
-	for from := b.From; len(b.Slots) < events.MaxEvents; {
-		pulse, errZ, errX, ok := h.source.Next(from, b.To)
-		if !ok {
-			break
+	b.Draw(func(from, to uint64) (uint64, bool) {
+		pulse, errZ, errX, ok := h.source.Next(from, to)
+		if ok {
+			h.draw(pulse, errZ, errX)
 		}
-		h.draw(b, pulse, errZ, errX)
-		from = pulse + 1
-	}
+		return pulse, ok
+	})
 	b.Detail = events.Pack(nil, len(h.words), func(i int) bool { return h.inX(h.words[i]) })
 }
 
 // draw takes one coincidence.
-func (h *bobHalf) draw(b *events.Batch, pulse uint64, errZ, errX float64) {
+func (h *bobHalf) draw(pulse uint64, errZ, errX float64) {
 	word, e := h.p.bob.Word(pulse), errZ
 	if h.inX(word) {
 		e = errX
@@ -134,7 +125,6 @@ func (h *bobHalf) draw(b *events.Batch, pulse uint64, errZ, errX float64) {
 	if h.under.Kind == quantum.InterceptResend && h.r.Float64() < h.under.Strength {
 		e = e/2 + 0.25 // in half of the cases Eve's basis is another, and the bit random
 	}
-	b.Slots = append(b.Slots, pulse)
 	h.words = append(h.words, word)
 	h.differ = append(h.differ, h.r.Float64() < e)
 }

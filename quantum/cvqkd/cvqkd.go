@@ -14,10 +14,10 @@ package cvqkd
 import (
 	"math"
 	"strings"
-	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/events"
 )
 
 // The bounds by name.
@@ -123,7 +123,7 @@ func (d Device) Predict(ch quantum.Channel) (quantum.Prediction, error) {
 	perUse, keyed := d.asymptotic(d.transmittance(ch), d.Xi), 1.0
 	if d.Block > 0 {
 		p.Bound, p.EpsSec, p.EpsCor = FiniteSize, d.epsSec(), d.EpsCor
-		p.Fill = time.Duration(float64(d.Block) / d.Clock * float64(time.Second))
+		p.Fill = events.Seconds(float64(d.Block) / d.Clock)
 		perUse, keyed = d.finite(d.transmittance(ch)), 1-d.Estimate
 	}
 	p.PerUse = max(perUse, 0)

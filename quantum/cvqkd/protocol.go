@@ -4,12 +4,12 @@ import (
 	"context"
 	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
+	"github.com/quantum-secure-cloud/qsc/quantum/events"
 )
 
 // batchSymbols is how many symbols go in one message of the receiver.
@@ -22,7 +22,15 @@ const maxEvents = 1 << 30
 // the light has the role Alice: its values are the reference of reconciliation
 // (reverse), without which more than 3 dB of loss leave no key. The sender has
 // the role Bob.
+//
+// What an eavesdropper does shows at the receiver's end, where the light is
+// measured; the sender's end takes the same attacks and notices nothing. Under
+// intercept-resend she measures that fraction of symbols by heterodyne detection and
+// sends new ones: 2 SNU of excess noise at strength 1. Under noise she adds with
+// probability strength/100 a flash of thermal light of 25 photons.
 type Protocol struct {
+	*events.Target
+
 	dev   Device
 	setup distill.Setup
 	t     float64 // true transmittance, which only the simulated world knows
@@ -30,7 +38,6 @@ type Protocol struct {
 
 	margin float64 // that the codes need below beta, as learnt; of the Sift under way
 
-	tap  atomic.Pointer[quantum.Attack]
 	life context.Context
 	end  context.CancelFunc
 
@@ -66,31 +73,10 @@ func (d Device) Protocol(s distill.Setup) (distill.Protocol, error) {
 	if rate, most := d.Beta*math.Log1p(snr)/(2*math.Ln2), ceiling(snr); rate >= most {
 		return nil, qsc.E(op, qsc.Invalid, "", "beta asks for %.3f bits of each value where one bit in eight dimensions carries at most %.3f: choose a lower v_a or beta, or use this device at the count level", rate, most)
 	}
-	if s.Now == nil {
-		s.Now = time.Now
-	}
-	p := &Protocol{dev: d, setup: s, t: t, codes: codes{n: d.frame()}}
+	tap := events.NewTarget("cvqkd.Attack", "against continuous variables here", quantum.InterceptResend, quantum.Noise)
+	p := &Protocol{Target: tap, dev: d, setup: s, t: t, codes: codes{n: d.frame()}}
 	p.life, p.end = context.WithCancel(context.Background())
 	return p, nil
-}
-
-// Attack implements quantum.Attackable. What the eavesdropper does shows at the
-// receiver's end (role Alice), where the light is measured; the sender's end
-// takes the same calls and notices nothing.
-//
-// Under intercept-resend she measures that fraction of symbols by heterodyne
-// detection and sends new ones: 2 SNU of excess noise at strength 1. Under noise
-// she adds with probability strength/100 a flash of thermal light of 25 photons.
-func (p *Protocol) Attack(a quantum.Attack) error {
-	const op = "cvqkd.Attack"
-	if !(a.Strength >= 0 && a.Strength <= 1) {
-		return qsc.E(op, qsc.Invalid, "", "an attack has a strength of 0 to 1")
-	}
-	if a.Kind != quantum.InterceptResend && a.Kind != quantum.Noise {
-		return qsc.E(op, qsc.Unsupported, "", "%s makes no sense against continuous variables here: try %s or %s", a.Kind, quantum.InterceptResend, quantum.Noise)
-	}
-	p.tap.Store(&a)
-	return nil
 }
 
 // Progress implements distill.Protocol.
@@ -153,7 +139,7 @@ func (p *Protocol) Sift(ctx context.Context, w distill.Wire, start distill.Start
 
 // after is the device's time for a number of symbols.
 func (p *Protocol) after(symbols int64) time.Duration {
-	return time.Duration(float64(symbols) / p.dev.Clock * float64(time.Second))
+	return events.Seconds(float64(symbols) / p.dev.Clock)
 }
 
 // batches calls f for each run of symbols once the device would have it.
@@ -161,33 +147,13 @@ func (r *round) batches(ctx context.Context, f func(index, symbols int) error) e
 	total := r.dev.Block
 	for from := int64(0); from < total; from += batchSymbols {
 		n := min(total-from, batchSymbols)
-		if err := r.await(ctx, r.start.At.Add(r.after(from+n))); err != nil {
+		if err := events.Await(ctx, "cvqkd.Sift", r.setup, r.start.At.Add(r.after(from+n))); err != nil {
 			return err
 		}
 		if err := f(int(from/batchSymbols), int(n)); err != nil {
 			return err
 		}
 		r.advance(from + n)
-	}
-	return nil
-}
-
-// await waits until a time where the device has a pace. Error: Timeout.
-func (r *round) await(ctx context.Context, until time.Time) error {
-	for r.setup.Pace && ctx.Err() == nil {
-		left := until.Sub(r.setup.Now())
-		if left <= 0 {
-			break
-		}
-		timer := time.NewTimer(left)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-		}
-	}
-	if ctx.Err() != nil {
-		return qsc.E("cvqkd.Sift", qsc.Timeout, "", "%w", context.Cause(ctx))
 	}
 	return nil
 }

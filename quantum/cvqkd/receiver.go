@@ -3,6 +3,7 @@ package cvqkd
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
@@ -40,7 +41,7 @@ func (r *round) receive(ctx context.Context) (*result, error) {
 			return err
 		}
 		key, frames = key[full*n:], frames+full
-		key = append([]int16(nil), key...) // lets go of what is told
+		key = slices.Clone(key) // lets go of what is told
 		return nil
 	})
 	if err != nil {
@@ -111,8 +112,8 @@ const flash = 25
 // tapped is what the eavesdropper adds to each value measured; nil where there
 // is none.
 func (r *round) tapped(b *batch) []float32 {
-	a := r.tap.Load()
-	if a == nil || a.Strength == 0 {
+	a := r.Attacked()
+	if a.Strength == 0 {
 		return nil
 	}
 	q := r.dev.quadratures()

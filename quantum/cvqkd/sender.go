@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/quantum-secure-cloud/qsc"
 )
@@ -40,7 +41,7 @@ func (r *round) send(ctx context.Context) (*result, error) {
 			return err
 		}
 		key = key[len(frames)*n:]
-		key = append([]float32(nil), key...) // lets go of what is corrected
+		key = slices.Clone(key) // lets go of what is corrected
 		return nil
 	})
 	if err != nil {

@@ -29,6 +29,24 @@ type Batch struct {
 	Detail   []byte   // what Bob says of each, in the protocol's own form
 }
 
+// Draw fills in the detections that next finds, one after another. Where there are
+// more than a batch holds it ends behind the last: the pulses after belong to the
+// next batch.
+func (b *Batch) Draw(next func(from, to uint64) (pulse uint64, ok bool)) {
+	for from := b.From; ; {
+		if len(b.Slots) == MaxEvents {
+			b.To = from
+			return
+		}
+		pulse, ok := next(from, b.To)
+		if !ok {
+			return
+		}
+		b.Slots = append(b.Slots, pulse)
+		from = pulse + 1
+	}
+}
+
 // verdict says whether a batch is the last and why.
 type verdict byte
 

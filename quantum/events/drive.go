@@ -2,6 +2,8 @@ package events
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -12,14 +14,14 @@ import (
 // State is how far Bob's end is with a block.
 type State struct {
 	Have, Want int     // bits of key basis, or whatever the block is counted by
-	Tests      int     // disclosed bits that QBER rests on
-	QBER       float64 // 0 to 1
+	QBER       float64 // of the disclosed bits, 0 to 1
 	Hopeless   bool    // the error rate leaves no hope of key
 }
 
 // Observer is Bob's part of a protocol.
 type Observer interface {
-	// Observe fills in what was detected in the pulses of b: at most MaxEvents.
+	// Observe fills in what was detected in the pulses of b (Batch.Draw): at most
+	// MaxEvents, and then b ends behind the last.
 	Observe(b *Batch)
 	// Answered takes Alice's answer to b. Error: Corrupt.
 	Answered(b *Batch, answer []byte) error
@@ -152,17 +154,10 @@ func (r *Run) sent(ctx context.Context, t *told) error {
 	if t.To-t.From > 2*r.step() {
 		return corrupt("a batch of %d pulses, at most %d are told of at once", t.To-t.From, r.step())
 	}
-	if now := r.now(); r.Setup.Pace && r.until(t.To).Sub(now()) > ahead {
-		return corrupt("a batch ends %v from now: set the two ends' clocks right", r.until(t.To).Sub(now()).Round(time.Second))
+	if left := r.until(t.To).Sub(now(r.Setup)); r.Setup.Pace && left > ahead {
+		return corrupt("a batch ends %v from now: set the two ends' clocks right", left.Round(time.Second))
 	}
 	return r.wait(ctx, t.To)
-}
-
-func (r *Run) now() func() time.Time {
-	if r.Setup.Now == nil {
-		return time.Now
-	}
-	return r.Setup.Now
 }
 
 // judge says whether the block is at its end.
@@ -192,20 +187,12 @@ func (r *Run) fault(v verdict) error {
 
 // wait returns once the device has sent the pulses before a number.
 func (r *Run) wait(ctx context.Context, pulse uint64) error {
-	if ctx.Err() == nil && r.Setup.Pace {
-		if d := r.until(pulse).Sub(r.now()()); d > 0 {
-			t := time.NewTimer(d)
-			defer t.Stop()
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-			}
-		}
-	}
-	if ctx.Err() != nil {
-		return qsc.E("events.Run", qsc.Timeout, "", "%w", context.Cause(ctx))
-	}
-	return nil
+	return Await(ctx, "events.Run", r.Setup, r.until(pulse))
+}
+
+// Stream is the world's random stream for a purpose in this round alone.
+func (r *Run) Stream(purpose string) *rand.Rand {
+	return Stream(r.Setup.World, fmt.Sprintf("%s/%d/%d", purpose, r.Start.Round, r.Start.At.UnixNano()))
 }
 
 // Meter keeps a protocol's progress for any goroutine that asks.

@@ -2,7 +2,8 @@
 // middle of the link have in common (twin-field, MDI, entangled pairs): random
 // streams and settings that follow from one seed, detections drawn by geometric
 // gaps, the device's clock, and the exchange in which Bob tells what was detected
-// and Alice answers.
+// and Alice answers. What every simulated device needs stands here too: a target
+// for attacks, waiting at the device's pace.
 //
 // Only Bob's end draws what physics does. Alice's settings at any pulse follow
 // from the seed, so that his end can weigh each detection by them and hers can

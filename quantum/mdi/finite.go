@@ -5,6 +5,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/events"
 	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
@@ -128,5 +129,5 @@ func (d Device) predictFinite(p *quantum.Prediction, e, gain float64) {
 	length, _ := d.bits(d.estimate(d.expect(e, pulses)), 0, leak, d.EpsCor)
 	p.PerUse = max(length, 0) / pulses
 	p.Sifted = qsc.BitRate(sifted * d.ClockHz)
-	p.Fill = seconds(pulses / d.ClockHz)
+	p.Fill = events.Seconds(pulses / d.ClockHz)
 }

@@ -10,12 +10,12 @@
 package mdi
 
 import (
+	"cmp"
 	"math"
-	"strings"
-	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/midpoint"
 	"github.com/quantum-secure-cloud/qsc/quantum/splitter"
 	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
@@ -38,78 +38,25 @@ const (
 
 // Device is a pair of transmitters and the station between them.
 type Device struct {
-	ClockHz     float64 `json:"clock_hz"`              // pulses, of two bins each, in a second
-	Mu          float64 `json:"mu"`                    // photons of a signal
-	PSignal     float64 `json:"p_signal"`              // probability of a signal; the others are decoys
-	Mu1         float64 `json:"mu1"`                   // photons of the weaker decoy
-	Mu2         float64 `json:"mu2"`                   // photons of the stronger decoy
-	P0          float64 `json:"p_0"`                   // share of the vacuum among decoys
-	P1          float64 `json:"p_1"`                   // share of the weaker decoy; the rest is the stronger
-	EtaDet      float64 `json:"eta_det"`               // detectors and optics of the station, 0 to 1
-	PDc         float64 `json:"p_dc"`                  // dark counts of one detector in a bin
-	EMis        float64 `json:"e_mis"`                 // probability that misalignment flips a bit
-	Attenuation float64 `json:"attenuation_db_per_km"` // for channels whose loss is not given
-	FEC         float64 `json:"f_ec"`                  // efficiency of error correction, for predictions
-	Block       int     `json:"block"`                 // sifted bits of the key basis in a block
-	MaxBlockS   float64 `json:"max_block_s"`           // seconds after which a block ends as it is
-	Bound       string  `json:"bound"`                 // "" is Zhou2016
-	EpsSec      float64 `json:"eps_sec"`               // secrecy
-	EpsCor      float64 `json:"eps_cor"`               // correctness, for predictions; a run's is the verification's
+	midpoint.Params
 }
 
 // Kind implements quantum.Device.
 func (d Device) Kind() string { return Kind }
 
-func (d Device) bound() string {
-	if d.Bound == "" {
-		return Zhou2016
-	}
-	return d.Bound
-}
+func (d Device) bound() string { return cmp.Or(d.Bound, Zhou2016) }
 
 // check lists every parameter that is out of range.
 func (d Device) check(ch quantum.Channel) error {
-	var wrong []string
-	want := func(ok bool, name string) {
-		if !ok {
-			wrong = append(wrong, name)
-		}
-	}
-	inside := func(x float64) bool { return x > 0 && x < 1 }
-	want(d.ClockHz >= 1 && d.ClockHz <= 1e12, "clock_hz")
-	want(d.Mu > 0 && d.Mu <= 10, "mu")
-	want(d.EtaDet > 0 && d.EtaDet <= 1, "eta_det")
-	want(d.PDc >= 0 && d.PDc <= 0.1, "p_dc")
-	want(d.EMis >= 0 && d.EMis <= 0.5, "e_mis")
-	want(d.Attenuation >= 0, "attenuation_db_per_km")
-	want(d.FEC >= 1 && d.FEC < 10, "f_ec")
-	want(ch.Loss >= 0 && ch.Loss <= 1000 && ch.Distance >= 0, "the channel")
+	r := d.Check(ch)
 	switch d.bound() {
 	case MaRazavi:
 	case Zhou2016:
-		want(inside(d.PSignal), "p_signal")
-		want(d.Mu1 > 0 && d.Mu1 < d.Mu2 && d.Mu2 <= 10, "mu1 < mu2")
-		want(inside(d.P0) && inside(d.P1) && d.P0+d.P1 < 1, "p_0 + p_1 < 1")
-		want(d.Block >= 1 && d.Block <= 1<<27, "block")
-		want(d.MaxBlockS > 0 && d.MaxBlockS <= 1e8, "max_block_s")
-		want(inside(d.EpsSec), "eps_sec")
-		want(inside(d.EpsCor), "eps_cor")
+		d.CheckFinite(&r, 1<<27)
 	default:
-		want(false, "bound (there are "+Zhou2016+", "+MaRazavi+")")
+		r.Want(false, "bound (there are "+Zhou2016+", "+MaRazavi+")")
 	}
-	if len(wrong) > 0 {
-		return qsc.E("mdi.Device", qsc.Invalid, "", "out of range: %s", strings.Join(wrong, ", "))
-	}
-	return nil
-}
-
-// arm returns the transmittance from one end to a click.
-func (d Device) arm(ch quantum.Channel) float64 {
-	loss := ch.Loss
-	if loss == 0 {
-		loss = ch.Distance * d.Attenuation
-	}
-	return d.EtaDet * math.Pow(10, -loss/20)
+	return r.Err("mdi.Device")
 }
 
 // gainZ is the probability of a coincidence, and of one with an error, when both
@@ -150,7 +97,7 @@ func (d Device) Predict(ch quantum.Channel) (quantum.Prediction, error) {
 	if err := d.check(ch); err != nil {
 		return quantum.Prediction{}, err
 	}
-	return d.predict(d.arm(ch)), nil
+	return d.predict(d.Arm(ch)), nil
 }
 
 func (d Device) predict(e float64) quantum.Prediction {
@@ -168,9 +115,4 @@ func (d Device) predict(e float64) quantum.Prediction {
 	}
 	p.Rate = qsc.BitRate(p.PerUse * d.ClockHz)
 	return p
-}
-
-// seconds is a duration that does not overflow.
-func seconds(s float64) time.Duration {
-	return time.Duration(min(s, 9e9) * float64(time.Second))
 }

@@ -174,7 +174,7 @@ func TestDecoyBoundsHoldInExpectation(t *testing.T) {
 	for _, loss := range []float64{5, 20, 36} {
 		d := preset(t, "mdi-live")
 		d.EpsSec = 1 - 1e-9
-		e := d.arm(quantum.Channel{Loss: loss})
+		e := d.Arm(quantum.Channel{Loss: loss})
 		x := d.estimate(d.expect(e, 1e30))
 		y11, e11 := pairs(e, d.PDc, d.EMis)
 		if x.Yield > y11 || x.Yield < 0.85*y11 || x.Phase < e11 || x.Phase > e11+0.1 {

@@ -3,16 +3,9 @@ package mdi
 import (
 	"math"
 
-	"gonum.org/v1/gonum/optimize"
-
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/midpoint"
 )
-
-// knob is a parameter to optimise, between bounds.
-type knob struct {
-	at     *float64
-	lo, hi float64
-}
 
 // Optimise returns the device with the intensities and probabilities that give the
 // most key over a channel: the signal's under the asymptotic bound, the decoys'
@@ -22,43 +15,17 @@ func (d Device) Optimise(ch quantum.Channel) (Device, error) {
 	if err := d.check(ch); err != nil {
 		return d, err
 	}
-	e := d.arm(ch)
-	knobs := func(d *Device) []knob {
-		k := []knob{{&d.Mu, 0.05, 1.5}}
+	e := d.Arm(ch)
+	return midpoint.Best(d, func(d *Device) (*midpoint.Params, []midpoint.Knob) {
+		k := []midpoint.Knob{{At: &d.Mu, Lo: 0.05, Hi: 1.5}}
 		if d.bound() == Zhou2016 {
-			k = append(k, knob{&d.PSignal, 0.05, 0.98}, knob{&d.P0, 0.02, 0.7}, knob{&d.P1, 0.1, 0.95},
-				knob{&d.Mu1, 0.005, 0.2}, knob{&d.Mu2, 0.201, 1})
+			k = append(k, []midpoint.Knob{
+				{At: &d.PSignal, Lo: 0.05, Hi: 0.98}, {At: &d.P0, Lo: 0.02, Hi: 0.7}, {At: &d.P1, Lo: 0.1, Hi: 0.95},
+				{At: &d.Mu1, Lo: 0.005, Hi: 0.2}, {At: &d.Mu2, Lo: 0.201, Hi: 1},
+			}...)
 		}
-		return k
-	}
-	set := func(x []float64) Device {
-		out := d
-		for i, k := range knobs(&out) {
-			*k.at = k.lo + (k.hi-k.lo)/(1+math.Exp(-x[i]))
-		}
-		if out.P0+out.P1 > 0.98 {
-			out.P1 = 0.98 - out.P0
-		}
-		return out
-	}
-	begin := make([]float64, 0, 8)
-	for _, k := range knobs(&d) {
-		share := min(max((*k.at-k.lo)/(k.hi-k.lo), 0.02), 0.98)
-		begin = append(begin, math.Log(share/(1-share)))
-	}
-	loss := func(x []float64) float64 { return set(x).cost(e) }
-	best := begin
-	for range 2 { // once more from where the first search ended: simplices stick
-		r, err := optimize.Minimize(optimize.Problem{Func: loss}, best, &optimize.Settings{FuncEvaluations: 300 * len(begin)}, &optimize.NelderMead{})
-		if r == nil || (err != nil && r.X == nil) {
-			break
-		}
-		best = r.X
-	}
-	if loss(best) < d.cost(e) {
-		return set(best), nil
-	}
-	return d, nil
+		return &d.Params, k
+	}, func(d Device) float64 { return d.cost(e) }), nil
 }
 
 // cost falls as the key rate rises. Where there is no key it falls towards it, so

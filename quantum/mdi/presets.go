@@ -1,14 +1,17 @@
 package mdi
 
-import "github.com/quantum-secure-cloud/qsc/quantum"
+import (
+	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/midpoint"
+)
 
 // Presets returns the devices by name.
 func Presets() []quantum.Preset {
-	chip := Device{
+	chip := Device{midpoint.Params{
 		ClockHz: 1.25e9, Mu: 0.258, PSignal: 0.436, Mu1: 0.0556, Mu2: 0.278, P0: 0.286, P1: 0.629,
 		EtaDet: 0.5, PDc: 3e-8, EMis: 0.015, Attenuation: 0.2, FEC: 1.16, Block: 2_700_000, MaxBlockS: 36_000,
 		Bound: Zhou2016, EpsSec: 1e-10, EpsCor: 1e-10,
-	}
+	}}
 	live := chip
 	live.ClockHz, live.EtaDet, live.PDc, live.EMis = 5e7, 0.8, 1e-7, 0.01
 	live.Block, live.MaxBlockS = 3_000_000, 600

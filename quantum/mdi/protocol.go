@@ -2,13 +2,10 @@ package mdi
 
 import (
 	"context"
-	"fmt"
 	"math"
-	"sync"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
-	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
 	"github.com/quantum-secure-cloud/qsc/quantum/events"
 )
@@ -16,16 +13,16 @@ import (
 // Protocol is one end of an MDI link. It implements distill.Protocol and
 // quantum.Attackable. Both ends are transmitters; Bob's also draws what the station
 // announces and passes it on.
+//
+// It suffers intercept-resend on Bob's arm and noise (stray light on each detector).
+// Blinding the station gains an attacker nothing that it does not have already.
 type Protocol struct {
+	*events.End
 	setup      distill.Setup
 	d          Device
 	e          float64 // transmittance of an arm, detectors included
 	clock      uint64  // pulses in a second
 	alice, bob party
-	meter      events.Meter
-
-	mu     sync.Mutex
-	attack quantum.Attack
 }
 
 // Protocol implements distill.Runnable. Errors: Invalid, Unsupported for a bound
@@ -38,46 +35,18 @@ func (d Device) Protocol(s distill.Setup) (distill.Protocol, error) {
 		return nil, qsc.E("mdi.Protocol", qsc.Unsupported, "", "the bound %s is for predictions: set bound = %q to run the device", d.bound(), Zhou2016)
 	}
 	return &Protocol{
-		setup: s, d: d, e: d.arm(s.Channel), clock: uint64(max(math.Round(d.ClockHz), 1)),
+		End:   events.NewEnd("mdi", "at a station that nobody trusts"),
+		setup: s, d: d, e: d.Arm(s.Channel), clock: uint64(max(math.Round(d.ClockHz), 1)),
 		alice: newParty(d, s.World, "alice"), bob: newParty(d, s.World, "bob"),
 	}, nil
 }
-
-// Attack implements quantum.Attackable: intercept-resend on Bob's arm and noise
-// (stray light on each detector). Blinding the station gains an attacker nothing
-// that it does not have already. It is done at Bob's end; at Alice's it has no
-// effect.
-func (p *Protocol) Attack(a quantum.Attack) error {
-	if a.Strength != 0 && a.Kind != quantum.InterceptResend && a.Kind != quantum.Noise {
-		return qsc.E("mdi.Attack", qsc.Unsupported, "", "%s makes no sense at a station that nobody trusts: try %s or %s", a.Kind, quantum.InterceptResend, quantum.Noise)
-	}
-	if !(a.Strength >= 0 && a.Strength <= 1) {
-		return qsc.E("mdi.Attack", qsc.Invalid, "", "strength %g is not within 0 and 1", a.Strength)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.attack = a
-	return nil
-}
-
-func (p *Protocol) attacked() quantum.Attack {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.attack
-}
-
-// Progress implements distill.Protocol.
-func (p *Protocol) Progress() distill.Progress { return p.meter.Progress() }
-
-// Close implements distill.Protocol. Nothing is held between rounds.
-func (p *Protocol) Close() error { return nil }
 
 // Sift implements distill.Protocol: the two ends tell each other of the announced
 // coincidences until there are Block key bits.
 func (p *Protocol) Sift(ctx context.Context, w distill.Wire, start distill.Start) (*distill.Sifted, error) {
 	run := &events.Run{
-		Setup: p.setup, Start: start, Clock: p.clock, Rate: p.d.announced(p.e), Patience: seconds(p.d.MaxBlockS),
-		MaxReply: 2 * events.MaxEvents, Meter: &p.meter,
+		Setup: p.setup, Start: start, Clock: p.clock, Rate: p.d.announced(p.e), Patience: events.Seconds(p.d.MaxBlockS),
+		MaxReply: 2 * events.MaxEvents, Meter: &p.Meter,
 	}
 	h := &half{p: p}
 	var until time.Time
@@ -85,8 +54,7 @@ func (p *Protocol) Sift(ctx context.Context, w distill.Wire, start distill.Start
 	if p.setup.Role == distill.Alice {
 		until, err = run.Follow(ctx, w, aliceHalf{h})
 	} else {
-		r := events.Stream(p.setup.World, fmt.Sprintf("mdi/station/%d/%d", start.Round, start.At.UnixNano()))
-		until, err = run.Observe(ctx, w, &bobHalf{half: h, r: r})
+		until, err = run.Observe(ctx, w, &bobHalf{half: h, r: run.Stream("mdi/station")})
 	}
 	if err != nil {
 		h.key.Zeroise()

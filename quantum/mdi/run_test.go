@@ -76,7 +76,7 @@ func TestEventsFollowTheCountLevel(t *testing.T) {
 		if got != s[0].Private.(Counts) || s[0].QBER != s[1].QBER || !s[0].Until.Equal(s[1].Until) || s[0].Bits.N != s[1].Bits.N {
 			t.Errorf("%s: the ends count otherwise", name)
 		}
-		e := d.arm(quantum.Channel{Loss: c.loss})
+		e := d.Arm(quantum.Channel{Loss: c.loss})
 		want := d.expect(e, got.Pulses)
 		if p := chiSquare(t, list(got), list(want)); p < 1e-4 {
 			t.Errorf("%s: p = %.1e\n%.0f\n%.0f", name, p, list(got), list(want))
@@ -93,7 +93,7 @@ func TestEventsFollowTheCountLevel(t *testing.T) {
 func TestStationFollowsTheGains(t *testing.T) {
 	d := preset(t, "mdi-live")
 	d.PDc, d.PSignal, d.P0, d.P1 = 5e-3, 0.4, 0.3, 0.4
-	e := d.arm(quantum.Channel{Loss: 4})
+	e := d.Arm(quantum.Channel{Loss: 4})
 	w := quantum.World{Seed: [32]byte{9}}
 	s := newStation(d, e, newParty(d, w, "alice"), newParty(d, w, "bob"), events.Stream(w, "test"), quantum.Attack{})
 	const pulses = 3_000_000
@@ -125,7 +125,7 @@ func TestStationFollowsTheGains(t *testing.T) {
 // and the length follows from the counts.
 func TestEstimatesHoldOverManyRuns(t *testing.T) {
 	d := preset(t, "mdi-live")
-	e := d.arm(quantum.Channel{Loss: 5})
+	e := d.Arm(quantum.Channel{Loss: 5})
 	y11, e11 := pairs(e, d.PDc, d.EMis)
 	mean := d.expect(e, 1.5e9)
 	r := rand.New(rand.NewPCG(3, 4))
@@ -148,7 +148,7 @@ func TestLengthFollowsTheCounts(t *testing.T) {
 	p := ends(t, d, ch.Loss, 2)[0]
 	want, _ := d.Predict(ch)
 	pulses := want.Fill.Seconds() * d.ClockHz
-	c := d.expect(d.arm(ch), pulses)
+	c := d.expect(d.Arm(ch), pulses)
 	leak := d.FEC * c.Key * tails.Entropy(want.QBER)
 	s := &distill.Sifted{Private: c}
 	l, err := p.Length(s, distill.Outcome{Sifted: int64(c.Key), Kept: int64(c.Key), Leak: int64(leak), EpsCor: d.EpsCor})
@@ -254,7 +254,7 @@ func BenchmarkSift(b *testing.B) {
 	d.Block = 50_000
 	e := ends(b, d, 5, 6)
 	start, n := distilltest.At(0), 0.0
-	announced := d.announced(d.arm(quantum.Channel{Loss: 5}))
+	announced := d.announced(d.Arm(quantum.Channel{Loss: 5}))
 	for b.Loop() {
 		s, errs := distilltest.Sift(b.Context(), e, start)
 		if errs[0] != nil {

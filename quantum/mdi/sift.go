@@ -1,21 +1,16 @@
 package mdi
 
 import (
-	"math"
 	"math/rand/v2"
 
 	"github.com/quantum-secure-cloud/qsc"
-	"github.com/quantum-secure-cloud/qsc/internal/wire"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/events"
 )
 
 // hopeless is an error rate of the sample at which nothing is left, seen on enough
 // bits.
-const (
-	hopelessQBER  = 0.15
-	hopelessTests = 200
-)
+var hopeless = events.Limit{QBER: 0.15, Tests: 200}
 
 // The counts that Bob makes of what both have told, in the order in which they
 // travel, u64 each.
@@ -42,12 +37,7 @@ type half struct {
 
 // State implements events.Observer and events.Answerer.
 func (h *half) State() events.State {
-	s := events.State{Have: h.key.Len(), Want: h.p.d.Block, Tests: int(h.n[cSample])}
-	if s.Tests > 0 {
-		s.QBER = float64(h.n[cSampleErrors]) / float64(s.Tests)
-	}
-	s.Hopeless = s.Tests >= hopelessTests && s.QBER > hopelessQBER
-	return s
+	return hopeless.State(h.key.Len(), h.p.d.Block, h.n[cSampleErrors], h.n[cSample])
 }
 
 // counts returns what was counted in a number of pulses.
@@ -117,15 +107,7 @@ func (h aliceHalf) Answer(b *events.Batch) ([]byte, error) {
 
 // Report implements events.Answerer: Bob's counts, of which none falls.
 func (h aliceHalf) Report(report []byte) error {
-	r := wire.NewReader(report)
-	for i := range h.n {
-		n := r.U64()
-		if r.Err() == nil && (n < uint64(h.n[i]) || n > math.MaxInt64/4) {
-			return corrupt("a count falls or is absurd")
-		}
-		h.n[i] = int64(n)
-	}
-	if err := r.Done(); err != nil {
+	if err := events.Tally(h.n[:]).Take(report); err != nil {
 		return err
 	}
 	if h.n[cWeakErrors] > h.n[cWeak] || h.n[cSampleErrors] > h.n[cSample] {
@@ -145,21 +127,18 @@ type bobHalf struct {
 
 // Observe implements events.Observer.
 func (h *bobHalf) Observe(b *events.Batch) {
-	if attack := h.p.attacked(); h.station == nil || attack != h.under {
+	if attack := h.p.Attacked(); h.station == nil || attack != h.under {
 		h.under = attack
 		h.station = newStation(h.p.d, h.p.e, h.p.alice, h.p.bob, h.r, attack)
 	}
 	h.seen, b.Detail = h.seen[:0], b.Detail[:0]
-	for from := b.From; len(b.Slots) < events.MaxEvents; {
-		c, ok := h.station.next(from, b.To)
-		if !ok {
-			break
+	b.Draw(func(from, to uint64) (uint64, bool) {
+		c, ok := h.station.next(from, to)
+		if ok {
+			h.seen, b.Detail = append(h.seen, c), append(b.Detail, detail(c.same, c.bob.source))
 		}
-		h.seen = append(h.seen, c)
-		b.Slots = append(b.Slots, c.pulse)
-		b.Detail = append(b.Detail, detail(c.same, c.bob.source))
-		from = c.pulse + 1
-	}
+		return c.pulse, ok
+	})
 }
 
 // Answered implements events.Observer.
@@ -225,10 +204,4 @@ func (h *bobHalf) count(a, b source) {
 }
 
 // Report implements events.Observer.
-func (h *bobHalf) Report() []byte {
-	w := wire.Writer{}
-	for _, n := range h.n {
-		w.U64(uint64(n))
-	}
-	return w.B
-}
+func (h *bobHalf) Report() []byte { return events.Tally(h.n[:]).Report() }

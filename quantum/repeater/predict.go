@@ -2,12 +2,11 @@ package repeater
 
 import (
 	"math"
-	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/bbm92"
-	"github.com/quantum-secure-cloud/qsc/quantum/tails"
+	"github.com/quantum-secure-cloud/qsc/quantum/events"
 )
 
 // Transfer is what a chain delivers before any sifting.
@@ -51,54 +50,25 @@ func (d Device) Predict(ch quantum.Channel) (quantum.Prediction, error) {
 		return quantum.Prediction{}, err
 	}
 	sifted := t.Pairs * d.PZ * d.PZ
-	p := quantum.Prediction{
-		Clock: t.Attempts, Sifted: qsc.BitRate(sifted), QBER: t.QBER,
-		Bound: d.Bound, EpsSec: d.EpsSec, EpsCor: d.EpsCor,
+	p := quantum.Prediction{Clock: t.Attempts, Sifted: qsc.BitRate(sifted), QBER: t.QBER, Bound: d.Bound}
+	if finite := d.Bound != bbm92.KoashiPreskill; finite {
+		p.EpsSec, p.EpsCor = d.EpsSec, d.EpsCor
+		if sifted > 0 {
+			p.Fill = events.Seconds(float64(d.Block) / sifted)
+		}
 	}
-	share, finite := d.secret(t.QBER)
-	if !finite {
-		p.EpsSec, p.EpsCor = 0, 0
-	} else if sifted > 0 {
-		p.Fill = time.Duration(min(float64(d.Block)/sifted, 1e9) * float64(time.Second))
-	}
-	p.Rate = qsc.BitRate(sifted * share)
+	p.Rate = qsc.BitRate(sifted * d.secret(t.QBER))
 	p.PerUse = float64(p.Rate) / t.Attempts
 	return p, nil
 }
 
 // secret is the share of sifted bits that becomes key when a block of the device's
-// length has the expected counts, and whether a finite-key bound says so. The
-// formulas are those of bbm92 (Tomamichel et al. 2012, equations 1 and 2).
-func (d Device) secret(qber float64) (share float64, finite bool) {
-	n, tests := float64(d.Block), float64(d.Block)*math.Pow((1-d.PZ)/d.PZ, 2)
-	leak := d.FEC * tails.Entropy(qber)
-	if d.Bound == bbm92.KoashiPreskill {
-		return max(1-tails.Entropy(qber)-leak, 0), false
-	}
-	mu := math.Sqrt((n + tests) / (n * tests) * (tests + 1) / tests * math.Log(4/d.EpsSec))
-	cost := math.Log2(2 / (d.EpsSec * d.EpsSec * d.EpsCor))
-	return max(1-tails.Entropy(qber+mu)-leak-cost/n, 0), true
+// length has the expected counts.
+func (d Device) secret(qber float64) float64 {
+	tests := float64(d.Block) * math.Pow((1-d.PZ)/d.PZ, 2)
+	return max(d.security().Share(float64(d.Block), tests, qber, d.FEC), 0)
 }
 
-// RatePerSecond is the secret key rate over fibre of the device's attenuation, in
-// bit/s, for a planner's curves; 0 where the device's parameters are not valid.
-func (d Device) RatePerSecond(distanceKM float64) float64 {
-	p, err := d.Predict(quantum.Channel{Distance: distanceKM})
-	if err != nil {
-		return 0
-	}
-	return float64(p.Rate)
-}
-
-// BestLinks returns d with that number of elementary links, 1 to limit, which
-// gives the highest rate over fibre of the device's attenuation, and the rate.
-func (d Device) BestLinks(distanceKM float64, limit int) (Device, float64) {
-	best, rate := d, d.RatePerSecond(distanceKM)
-	for n := 1; n <= min(limit, 64); n++ {
-		d.Links = n
-		if r := d.RatePerSecond(distanceKM); r > rate {
-			best, rate = d, r
-		}
-	}
-	return best, rate
+func (d Device) security() bbm92.Security {
+	return bbm92.Security{Bound: d.Bound, EpsSec: d.EpsSec, EpsCor: d.EpsCor}
 }

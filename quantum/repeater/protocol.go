@@ -26,7 +26,7 @@ func (d Device) Protocol(s distill.Setup) (distill.Protocol, error) {
 	p, err := bbm92.NewProtocol(s, bbm92.Link{
 		Clock: clock, Rate: min(t.Pairs/float64(clock), 0.999999), PZ: d.PZ, Block: d.Block,
 		Patience: time.Duration(d.Patience * float64(time.Second)),
-		Security: bbm92.Security{Bound: d.Bound, EpsSec: d.EpsSec, EpsCor: d.EpsCor},
+		Security: d.security(),
 		Params:   d.params(l),
 		Source: func(r *rand.Rand, noise float64) bbm92.PairSource {
 			return newSource(d.model(l, noise), r)

@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/integrate/quad"
 
 	"github.com/quantum-secure-cloud/qsc/quantum/bb84"
+	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
 // Pass is the satellite's way over a station, once, and the one block of key that
@@ -101,25 +102,15 @@ func (d Device) fill(p *Pass, v *view, a arc) {
 		return
 	}
 	p.QBER = wrong / n
-	if p.QBER >= hopeless || n < leastSifted {
+	if p.QBER >= hopeless || n < bb84.LeastSifted {
 		return
 	}
 	c.KeyErr, c.Pooled = [3]float64{wrong}, true
-	c.Leak = d.BB84.FEC * entropy(p.QBER) * n
+	c.Leak = d.BB84.FEC * tails.Entropy(p.QBER) * n
 	e, err := d.BB84.Secret(c)
 	if err == nil {
 		p.Bits = max(int64(e.Bits), 0)
 	}
 }
 
-// leastSifted is what package bb84 wants of a window.
-const leastSifted = 1000
-
 func total(v [3]float64) float64 { return v[0] + v[1] + v[2] }
-
-func entropy(x float64) float64 {
-	if x <= 0 || x >= 1 {
-		return 0
-	}
-	return -x*math.Log2(x) - (1-x)*math.Log2(1-x)
-}

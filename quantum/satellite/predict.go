@@ -7,6 +7,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/bb84"
+	"github.com/quantum-secure-cloud/qsc/quantum/events"
 )
 
 // year is what predictions average over, from the orbit's epoch on.
@@ -46,7 +47,7 @@ func (d Device) Average(st Station) quantum.Prediction {
 	}
 	if sifted > 0 {
 		out.QBER = wrong / sifted
-		out.Fill = time.Duration(s / float64(yields) * float64(time.Second))
+		out.Fill = events.Seconds(s / float64(yields))
 	}
 	averages.put(d, st, out)
 	return out

@@ -11,6 +11,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
+	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
 func world() quantum.World {
@@ -62,7 +63,7 @@ func TestEventLevelAgreesWithCalendar(t *testing.T) {
 	if q := float64(wrong) / n; math.Abs(q-m.pass.QBER) > 5*math.Sqrt(m.pass.QBER/n)+0.001 {
 		t.Errorf("error rate %g, expected %g", q, m.pass.QBER)
 	}
-	o := distill.Outcome{Sifted: int64(n), Kept: int64(n), Errors: int64(wrong), Frames: 1, Leak: int64(d.BB84.FEC * n * entropy(float64(wrong)/n))}
+	o := distill.Outcome{Sifted: int64(n), Kept: int64(n), Errors: int64(wrong), Frames: 1, Leak: int64(d.BB84.FEC * n * tails.Entropy(float64(wrong)/n))}
 	l, err := two[1].Length(s[1], o)
 	if err != nil || l.Params["timescale"] != d.Timescale || l.Params["n_key"] == nil {
 		t.Fatalf("%+v, %v", l, err)

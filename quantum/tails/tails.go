@@ -22,7 +22,7 @@ func Entropy(x float64) float64 {
 	case x >= 0.5 || math.IsNaN(x):
 		return 1
 	}
-	return -x*math.Log2(x) - (1-x)*math.Log2(1-x)
+	return -x*math.Log2(x) - (1-x)*math.Log1p(-x)/math.Ln2
 }
 
 // exponent is m - x + x ln(x/m), which is 0 at x = m and rises on both sides.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/events"
 	"github.com/quantum-secure-cloud/qsc/quantum/splitter"
 	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
@@ -153,5 +154,5 @@ func (d Device) predictFinite(p *quantum.Prediction, e float64) {
 	p.QBER, p.EpsSec, p.EpsCor = wrong, d.EpsSec, d.EpsCor
 	p.PerUse = max(length, 0) / windows
 	p.Sifted, p.Rate = qsc.BitRate(kept/windows*p.Clock), qsc.BitRate(p.PerUse*p.Clock)
-	p.Fill = seconds(windows / p.Clock)
+	p.Fill = events.Seconds(windows / p.Clock)
 }

@@ -151,7 +151,7 @@ func TestDecoyBoundsHoldInExpectation(t *testing.T) {
 	for _, loss := range []float64{5, 30, 60} {
 		d := preset(t, "sns-live")
 		d.EpsSec = 1 - 1e-9
-		e := d.arm(quantum.Channel{Loss: loss})
+		e := d.Arm(quantum.Channel{Loss: loss})
 		x := d.estimate(d.expect(e, 1e30))
 		y1, e1 := single(e, d.PDc, d.EMis)
 		if x.Single > y1 || x.Single < 0.95*y1 || x.Phase < e1 || x.Phase > e1+0.06 {

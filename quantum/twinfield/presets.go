@@ -1,14 +1,17 @@
 package twinfield
 
-import "github.com/quantum-secure-cloud/qsc/quantum"
+import (
+	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/midpoint"
+)
 
 // Presets returns the devices by name.
 func Presets() []quantum.Preset {
-	lab := Device{
-		ClockHz: 1e9, Duty: 0.6, Mu: 0.504, PSend: 0.281, PSignal: 0.85, Mu1: 0.066, Mu2: 0.413, P0: 0.05, P1: 0.9, Slice: 0.213,
+	lab := Device{Duty: 0.6, PSend: 0.281, Slice: 0.213, Params: midpoint.Params{
+		ClockHz: 1e9, Mu: 0.504, PSignal: 0.85, Mu1: 0.066, Mu2: 0.413, P0: 0.05, P1: 0.9,
 		EtaDet: 0.6, PDc: 1e-9, EMis: 0.05, Attenuation: 0.157, FEC: 1.16, Block: 50_000_000, MaxBlockS: 3600,
 		Bound: AOPP, EpsSec: 1e-10, EpsCor: 1e-10,
-	}
+	}}
 	far := lab
 	far.Mu, far.PSend, far.PDc, far.Attenuation, far.MaxBlockS = 0.46, 0.281, 8.5e-12, 0.156, 1e7
 	live := lab

@@ -2,13 +2,10 @@ package twinfield
 
 import (
 	"context"
-	"fmt"
 	"math"
-	"sync"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
-	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
 	"github.com/quantum-secure-cloud/qsc/quantum/events"
 )
@@ -16,16 +13,17 @@ import (
 // Protocol is one end of a twin-field link. It implements distill.Protocol and
 // quantum.Attackable. Both ends are transmitters; Bob's also draws what the station
 // announces and passes it on.
+//
+// It suffers intercept-resend at the station (whoever measures which arm the light
+// came from, or its phase, and sends light on, leaves the detectors without a common
+// phase) and noise (stray light on each detector).
 type Protocol struct {
+	*events.End
 	setup      distill.Setup
 	d          Device
 	e          float64 // transmittance of an arm, detectors included
 	clock      uint64  // windows of the duty time in a second
 	alice, bob party
-	meter      events.Meter
-
-	mu     sync.Mutex
-	attack quantum.Attack
 }
 
 // Protocol implements distill.Runnable. Errors: Invalid, Unsupported for a bound
@@ -38,52 +36,21 @@ func (d Device) Protocol(s distill.Setup) (distill.Protocol, error) {
 		return nil, qsc.E("twinfield.Protocol", qsc.Unsupported, "", "the bound %s is for predictions: set bound = %q to run the device", d.bound(), Jiang2021)
 	}
 	return &Protocol{
-		setup: s, d: d, e: d.arm(s.Channel), clock: uint64(max(math.Round(d.ClockHz*d.Duty), 1)),
+		End:   events.NewEnd("twinfield", "at a station that nobody trusts"),
+		setup: s, d: d, e: d.Arm(s.Channel), clock: uint64(max(math.Round(d.ClockHz*d.Duty), 1)),
 		alice: newParty(d, s.World, "alice"), bob: newParty(d, s.World, "bob"),
 	}, nil
 }
-
-// Attack implements quantum.Attackable: intercept-resend at the station (whoever
-// measures which arm the light came from, or its phase, and sends light on, leaves
-// the detectors without a common phase) and noise (stray light on each detector).
-// It is done at Bob's end; at Alice's it has no effect.
-func (p *Protocol) Attack(a quantum.Attack) error {
-	if a.Strength != 0 && a.Kind != quantum.InterceptResend && a.Kind != quantum.Noise {
-		return qsc.E("twinfield.Attack", qsc.Unsupported, "", "%s makes no sense at a station that nobody trusts: try %s or %s", a.Kind, quantum.InterceptResend, quantum.Noise)
-	}
-	if !(a.Strength >= 0 && a.Strength <= 1) {
-		return qsc.E("twinfield.Attack", qsc.Invalid, "", "strength %g is not within 0 and 1", a.Strength)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.attack = a
-	return nil
-}
-
-func (p *Protocol) attacked() quantum.Attack {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.attack
-}
-
-// Progress implements distill.Protocol.
-func (p *Protocol) Progress() distill.Progress { return p.meter.Progress() }
-
-// Close implements distill.Protocol. Nothing is held between rounds.
-func (p *Protocol) Close() error { return nil }
 
 // Sift implements distill.Protocol: the two ends tell each other of the announced
 // windows until there are Block raw bits, then pair them.
 func (p *Protocol) Sift(ctx context.Context, w distill.Wire, start distill.Start) (*distill.Sifted, error) {
 	run := &events.Run{
-		Setup: p.setup, Start: start, Clock: p.clock, Rate: p.d.announced(p.e), Patience: seconds(p.d.MaxBlockS),
-		MaxReply: 3 * events.MaxEvents, Meter: &p.meter,
+		Setup: p.setup, Start: start, Clock: p.clock, Rate: p.d.announced(p.e), Patience: events.Seconds(p.d.MaxBlockS),
+		MaxReply: 3 * events.MaxEvents, Meter: &p.Meter,
 	}
 	h := newHalf(p)
 	defer h.raw.Zeroise()
-	draw := func(purpose string) string {
-		return fmt.Sprintf("twinfield/%s/%d/%d", purpose, start.Round, start.At.UnixNano())
-	}
 	var until time.Time
 	var key distill.Bits
 	var err error
@@ -92,9 +59,9 @@ func (p *Protocol) Sift(ctx context.Context, w distill.Wire, start distill.Start
 			key, err = h.pairAlice(ctx, w)
 		}
 	} else {
-		b := &bobHalf{half: h, r: events.Stream(p.setup.World, draw("station"))}
+		b := &bobHalf{half: h, r: run.Stream("twinfield/station")}
 		if until, err = run.Observe(ctx, w, b); err == nil {
-			key, err = h.pairBob(ctx, w, events.Stream(p.setup.World, draw("pairing")))
+			key, err = h.pairBob(ctx, w, run.Stream("twinfield/pairing"))
 		}
 	}
 	if err != nil {

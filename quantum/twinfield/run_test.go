@@ -78,7 +78,7 @@ func TestEventsFollowTheCountLevel(t *testing.T) {
 		if got != s[0].Private.(Counts) {
 			t.Errorf("%s: the ends count otherwise", name)
 		}
-		want := d.expect(d.arm(quantum.Channel{Loss: c.loss}), got.Windows)
+		want := d.expect(d.Arm(quantum.Channel{Loss: c.loss}), got.Windows)
 		if p := chiSquare(t, list(got), list(want)); p < 1e-4 {
 			t.Errorf("%s: p = %.1e\n%.0f\n%.0f", name, p, list(got), list(want))
 		}
@@ -89,7 +89,7 @@ func TestEventsFollowTheCountLevel(t *testing.T) {
 func TestStationFollowsTheGains(t *testing.T) {
 	d := preset(t, "sns-live")
 	d.PDc, d.PSignal, d.P0, d.P1 = 2e-3, 0.5, 0.3, 0.4
-	e := d.arm(quantum.Channel{Loss: 12})
+	e := d.Arm(quantum.Channel{Loss: 12})
 	w := quantum.World{Seed: [32]byte{9}}
 	s := newStation(d, e, newParty(d, w, "alice"), newParty(d, w, "bob"), events.Stream(w, "test"), quantum.Attack{})
 	const windows = 3_000_000
@@ -131,7 +131,7 @@ func TestBothEndsSiftAndPair(t *testing.T) {
 		t.Fatalf("the ends sift %d and %d bits", s[0].Bits.N, s[1].Bits.N)
 	}
 	c := s[0].Private.(Counts)
-	kept, wrong, _ := d.raw(d.arm(ch)).paired()
+	kept, wrong, _ := d.raw(d.Arm(ch)).paired()
 	kept *= c.Windows * d.odds().signal
 	if got := float64(s[0].Bits.N); !near(got, kept, 0.02) {
 		t.Errorf("%g bits after pairing, predicted %g", got, kept)
@@ -148,7 +148,7 @@ func TestBothEndsSiftAndPair(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want, _ := d.bits(d.estimate(d.expect(d.arm(ch), c.Windows)), 0, 2640, 1e-10)
+	want, _ := d.bits(d.estimate(d.expect(d.Arm(ch), c.Windows)), 0, 2640, 1e-10)
 	if l[0].Bits != l[1].Bits || l[0].Bits <= 0 || !near(float64(l[0].Bits), want, 0.35) || l[0].Phi <= 0 || l[0].Bound != Jiang2021 {
 		t.Errorf("lengths %d and %d, from expected counts %.0f", l[0].Bits, l[1].Bits, want)
 	}
@@ -161,7 +161,7 @@ func TestBothEndsSiftAndPair(t *testing.T) {
 // What was counted never lets the bound claim more than the truth, over many runs.
 func TestEstimatesHoldOverManyRuns(t *testing.T) {
 	d := preset(t, "sns-live")
-	e := d.arm(quantum.Channel{Loss: 25})
+	e := d.Arm(quantum.Channel{Loss: 25})
 	y1, e1 := single(e, d.PDc, d.EMis)
 	mean := d.expect(e, 1e8)
 	r := rand.New(rand.NewPCG(3, 4))
@@ -281,9 +281,9 @@ func BenchmarkSift(b *testing.B) {
 		if errs[0] != nil {
 			b.Fatal(errs)
 		}
-		n += s[0].Private.(Counts).Windows * d.announced(d.arm(quantum.Channel{Loss: 31.7}))
+		n += s[0].Private.(Counts).Windows * d.announced(d.Arm(quantum.Channel{Loss: 31.7}))
 		start.At = s[0].Until
 	}
 	b.ReportMetric(n/b.Elapsed().Seconds(), "announcements/s")
-	b.ReportMetric(n/b.Elapsed().Seconds()/(d.announced(d.arm(quantum.Channel{Loss: 31.7}))*d.ClockHz*d.Duty), "x_real_time")
+	b.ReportMetric(n/b.Elapsed().Seconds()/(d.announced(d.Arm(quantum.Channel{Loss: 31.7}))*d.ClockHz*d.Duty), "x_real_time")
 }

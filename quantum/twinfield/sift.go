@@ -2,21 +2,16 @@ package twinfield
 
 import (
 	"encoding/binary"
-	"math"
 	"math/rand/v2"
 
 	"github.com/quantum-secure-cloud/qsc"
-	"github.com/quantum-secure-cloud/qsc/internal/wire"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/events"
 )
 
 // hopeless is a share of wrong detectors at close phases at which nothing is left,
 // seen on enough windows.
-const (
-	hopelessQBER  = 0.3
-	hopelessTests = 200
-)
+var hopeless = events.Limit{QBER: 0.3, Tests: 200}
 
 // The counts that Bob makes of what both have told, in the order in which they
 // travel, u64 each.
@@ -47,12 +42,7 @@ func newHalf(p *Protocol) *half {
 
 // State implements events.Observer and events.Answerer.
 func (h *half) State() events.State {
-	s := events.State{Have: h.raw.Len(), Want: h.p.d.Block, Tests: int(h.n[cSlice])}
-	if s.Tests > 0 {
-		s.QBER = float64(h.n[cSliceErrors]) / float64(s.Tests)
-	}
-	s.Hopeless = s.Tests >= hopelessTests && s.QBER > hopelessQBER
-	return s
+	return hopeless.State(h.raw.Len(), h.p.d.Block, h.n[cSliceErrors], h.n[cSlice])
 }
 
 // counts returns what was counted in a number of windows.
@@ -111,15 +101,7 @@ func (h aliceHalf) Answer(b *events.Batch) ([]byte, error) {
 // Report implements events.Answerer: Bob's counts. None falls, and his raw bits are
 // as many as hers.
 func (h aliceHalf) Report(report []byte) error {
-	r := wire.NewReader(report)
-	for i := range h.n {
-		n := r.U64()
-		if r.Err() == nil && (n < uint64(h.n[i]) || n > math.MaxInt64/4) {
-			return corrupt("a count falls or is absurd")
-		}
-		h.n[i] = int64(n)
-	}
-	if err := r.Done(); err != nil {
+	if err := events.Tally(h.n[:]).Take(report); err != nil {
 		return err
 	}
 	if h.n[cZeros]+h.n[cOnes] != int64(h.raw.Len()) || h.n[cSliceErrors] > h.n[cSlice] {
@@ -139,22 +121,18 @@ type bobHalf struct {
 
 // Observe implements events.Observer.
 func (h *bobHalf) Observe(b *events.Batch) {
-	if attack := h.p.attacked(); h.station == nil || attack != h.under {
+	if attack := h.p.Attacked(); h.station == nil || attack != h.under {
 		h.under = attack
 		h.station = newStation(h.p.d, h.p.e, h.p.alice, h.p.bob, h.r, attack)
 	}
-	h.clicks = h.clicks[:0]
-	b.Detail = b.Detail[:0]
-	for from := b.From; len(b.Slots) < events.MaxEvents; {
-		c, ok := h.station.next(from, b.To)
-		if !ok {
-			break
+	h.clicks, b.Detail = h.clicks[:0], b.Detail[:0]
+	b.Draw(func(from, to uint64) (uint64, bool) {
+		c, ok := h.station.next(from, to)
+		if ok {
+			h.clicks, b.Detail = append(h.clicks, c), append(b.Detail, detail(c.detector, c.bob))
 		}
-		h.clicks = append(h.clicks, c)
-		b.Slots = append(b.Slots, c.window)
-		b.Detail = append(b.Detail, detail(c.detector, c.bob))
-		from = c.window + 1
-	}
+		return c.window, ok
+	})
 }
 
 // Answered implements events.Observer.
@@ -228,10 +206,4 @@ func (h *bobHalf) count(a, b source) {
 }
 
 // Report implements events.Observer.
-func (h *bobHalf) Report() []byte {
-	w := wire.Writer{}
-	for _, n := range h.n {
-		w.U64(uint64(n))
-	}
-	return w.B
-}
+func (h *bobHalf) Report() []byte { return events.Tally(h.n[:]).Report() }
