@@ -2,13 +2,12 @@ package distill
 
 import (
 	"log/slog"
-	"maps"
-	"math"
 	"slices"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
 // measured is how many rounds the rate is taken over.
@@ -86,18 +85,10 @@ func (p *plan) quality() (qber, f float64) {
 		return 0, 0
 	}
 	qber = float64(o.Errors) / float64(o.Kept)
-	if h := entropy(qber); h > 0 {
+	if h := tails.Entropy(qber); h > 0 {
 		f = float64(o.Leak) / (float64(o.Sifted) * h)
 	}
 	return qber, f
-}
-
-// entropy is the binary entropy.
-func entropy(q float64) float64 {
-	if q <= 0 || q >= 1 {
-		return 0
-	}
-	return -q*math.Log2(q) - (1-q)*math.Log2(1-q)
 }
 
 // Status implements quantum.Link. Under an alarm the rate is 0.
@@ -141,7 +132,7 @@ func (l *Link) Aborts() map[string]uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	list := map[string]uint64{}
-	for k, n := range maps.All(l.account.aborts) {
+	for k, n := range l.account.aborts {
 		list[k.String()] = n
 	}
 	return list

@@ -30,11 +30,7 @@ func (s *session) propose(ctx context.Context) (*plan, error) {
 	if err := s.c.Send(ctx, typeBegin, mine.encode()); err != nil {
 		return nil, err
 	}
-	b, err := s.c.Receive(ctx, typeReady, maxBegin)
-	if err != nil {
-		return nil, err
-	}
-	if p.theirs, err = parseBegin(b); err != nil {
+	if p.theirs, err = hear(ctx, s.c, typeReady, maxBegin, parseBegin); err != nil {
 		return nil, err
 	}
 	if p.theirs.echo != mine.nonce {
@@ -54,13 +50,9 @@ func (s *session) propose(ctx context.Context) (*plan, error) {
 	return p, s.settle(ctx)
 }
 
-func (s *session) answer(ctx context.Context) (*plan, error) {
-	p := s.open()
-	b, err := s.c.Receive(ctx, typeBegin, maxBegin)
-	if err != nil {
-		return nil, err
-	}
-	if p.theirs, err = parseBegin(b); err != nil {
+func (s *session) answer(ctx context.Context) (p *plan, err error) {
+	p = s.open()
+	if p.theirs, err = hear(ctx, s.c, typeBegin, maxBegin, parseBegin); err != nil {
 		return nil, err
 	}
 	if err := s.l.waitRoom(ctx); err != nil {
@@ -74,10 +66,7 @@ func (s *session) answer(ctx context.Context) (*plan, error) {
 	if err := s.c.Send(ctx, typeReady, mine.encode()); err != nil {
 		return nil, err
 	}
-	if b, err = s.c.Receive(ctx, typeGo, startSize); err != nil {
-		return nil, err
-	}
-	if p.start, err = parseStart(b); err != nil {
+	if p.start, err = hear(ctx, s.c, typeGo, startSize, parseStart); err != nil {
 		return nil, err
 	}
 	if p.start.echo != mine.nonce {
@@ -166,8 +155,7 @@ func (l *Link) ready(p *plan, mine begin) error {
 	p.faults = l.account.faults
 	p.shared = l.state.masks.shared(mine.offers).shared(p.theirs.offers) // as both have said: more may have come since
 	if p.shared.left() == 0 {
-		_, _, err := masks(nil).take(Alice)
-		return err
+		return exhausted()
 	}
 	if p.start.carry {
 		p.carry = int(mine.carry.count)

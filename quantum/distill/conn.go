@@ -246,6 +246,15 @@ func (k *conn) Receive(ctx context.Context, typ byte, max int) ([]byte, error) {
 	return k.check(f, typ, max)
 }
 
+// hear receives a message and takes it apart.
+func hear[T any](ctx context.Context, k *conn, typ byte, most int, parse func([]byte) (T, error)) (m T, err error) {
+	b, err := k.Receive(ctx, typ, most)
+	if err != nil {
+		return m, err
+	}
+	return parse(b)
+}
+
 // check takes a message into the transcript and says what is wrong with it.
 func (k *conn) check(f frame, typ byte, max int) ([]byte, error) {
 	if p := k.tamper.Load(); p > 0 && len(f.body) > 0 && f.typ != typeAbort && uint64(rand.Uint32()) < p {

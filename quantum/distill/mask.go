@@ -103,7 +103,11 @@ func (m masks) take(of Role) (tag, *[uhash.Size]byte, error) {
 			return t, &mask, nil
 		}
 	}
-	return tag{}, nil, qsc.E("distill.Tag", qsc.Exhausted, "", "no key is left to authenticate with that both ends have: stop both ends and found the link anew")
+	return tag{}, nil, exhausted()
+}
+
+func exhausted() error {
+	return qsc.E("distill.Tag", qsc.Exhausted, "", "no key is left to authenticate with that both ends have: stop both ends and found the link anew")
 }
 
 // view returns the other end's mask that a tag names, without marking it. Errors:

@@ -86,11 +86,7 @@ func (s *session) offer(ctx context.Context) error {
 	if err := s.c.Send(ctx, typeSpare, mine.encode()); err != nil {
 		return err
 	}
-	b, err := s.c.Receive(ctx, typeLost, maxSpare)
-	if err != nil {
-		return err
-	}
-	lost, err := parseSpare(b)
+	lost, err := hear(ctx, s.c, typeLost, maxSpare, parseSpare)
 	if err != nil {
 		return err
 	}
@@ -102,11 +98,7 @@ func (s *session) offer(ctx context.Context) error {
 
 // settle decides what both ends lose: as much as the one that needs more.
 func (s *session) settle(ctx context.Context) error {
-	b, err := s.c.Receive(ctx, typeSpare, maxSpare)
-	if err != nil {
-		return err
-	}
-	theirs, err := parseSpare(b)
+	theirs, err := hear(ctx, s.c, typeSpare, maxSpare, parseSpare)
 	if err != nil {
 		return err
 	}

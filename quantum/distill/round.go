@@ -159,11 +159,7 @@ func (s *session) agree(ctx context.Context, p *plan) (err error) {
 	if s.l.cfg.Role == Alice {
 		return s.announce(ctx, p)
 	}
-	b, err := s.c.Receive(ctx, typeLength, MaxMessage)
-	if err != nil {
-		return err
-	}
-	if p.said, err = parseLength(b); err != nil {
+	if p.said, err = hear(ctx, s.c, typeLength, MaxMessage, parseLength); err != nil {
 		return err
 	}
 	switch bits := int64(p.said.bits); {
@@ -201,13 +197,12 @@ func (l *Link) blocks(p *plan) int {
 func (s *session) drawSeed(ctx context.Context, p *plan) error {
 	n := p.key.N - 1
 	p.seed = make([]uint64, (n+63)/64)
-	var part [maxPart / 8]uint64
 	var buf []byte
 	if s.l.cfg.Role == Alice {
 		buf = make([]byte, min(maxPart, 8*len(p.seed)))
 	}
 	for rest := p.seed; len(rest) > 0; {
-		w := rest[:min(len(rest), len(part))]
+		w := rest[:min(len(rest), maxPart/8)]
 		if err := s.seedPart(ctx, buf, w); err != nil {
 			return err
 		}

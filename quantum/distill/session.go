@@ -100,11 +100,7 @@ func (s *session) greet() error {
 	if err := s.c.Send(ctx, typeHello, mine.encode()); err != nil {
 		return err
 	}
-	b, err := s.c.Receive(ctx, typeHello, maxText)
-	if err != nil {
-		return err
-	}
-	theirs, err := parseHello(b)
+	theirs, err := hear(ctx, s.c, typeHello, maxText, parseHello)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
 // StreamBound is what gives the length of a Stream's key: the asymptotic
@@ -139,7 +140,7 @@ func (s *Stream) Length(_ *Sifted, o Outcome) (Length, error) {
 	s.seen = q
 	s.mu.Unlock()
 	up := min(0.5, q+math.Sqrt(math.Log(1/eps)/(2*float64(o.Kept))))
-	l := float64(o.Kept)*(1-entropy(up)) - float64(o.Leak+o.Verify) - 2*math.Log2(1/eps)
+	l := float64(o.Kept)*(1-tails.Entropy(up)) - float64(o.Leak+o.Verify) - 2*math.Log2(1/eps)
 	return Length{Bits: int64(math.Floor(l)), Bound: StreamBound, EpsSec: 1, EpsCor: o.EpsCor, Phi: up,
 		Params: map[string]any{"block": s.cfg.Block, "qber": s.cfg.QBER, "eps": eps}}, nil
 }

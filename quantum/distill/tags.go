@@ -23,7 +23,8 @@ import (
 // (finish): before Alice's tag nothing he has heard is worth remembering.
 func (s *session) tags(ctx context.Context, p *plan) error {
 	if s.l.cfg.Role == Bob {
-		if err := s.tagBob(p); err != nil {
+		bind(s.c.out, s.c.heard)
+		if err := s.sign(p); err != nil {
 			return err
 		}
 		return s.check(ctx, p, Alice)
@@ -32,11 +33,7 @@ func (s *session) tags(ctx context.Context, p *plan) error {
 	if err := s.check(ctx, p, Bob); err != nil {
 		return err
 	}
-	t, mask, err := s.l.spend(p)
-	if err != nil {
-		return err
-	}
-	return s.sign(p, t, mask)
+	return s.sign(p)
 }
 
 // bind takes the hash of a transcript into another. Nobody sees it: what it went into
@@ -45,15 +42,6 @@ func bind(into, of *uhash.Hash) {
 	so := *of // which goes on
 	sum := so.Tag(new([uhash.Size]byte))
 	into.Write(sum[:])
-}
-
-func (s *session) tagBob(p *plan) error {
-	bind(s.c.out, s.c.heard)
-	t, mask, err := s.l.spend(p)
-	if err != nil {
-		return err
-	}
-	return s.sign(p, t, mask)
 }
 
 // spend takes a mask and makes the mark durable. In memory it is marked whatever
@@ -82,8 +70,12 @@ func (l *Link) persist() error {
 	return nil
 }
 
-// sign sends this end's tag.
-func (s *session) sign(p *plan, t tag, mask *[uhash.Size]byte) error {
+// sign sends this end's tag, under a mask that is durably marked.
+func (s *session) sign(p *plan) error {
+	t, mask, err := s.l.spend(p)
+	if err != nil {
+		return err
+	}
 	t.sum = s.c.out.Tag(mask)
 	s.c.out = nil
 	p.epsAuth += s.c.forgery()
@@ -99,11 +91,7 @@ func (k *conn) forgery() float64 {
 // check receives the other end's tag and takes the round's numbers over when it is
 // right.
 func (s *session) check(ctx context.Context, p *plan, of Role) error {
-	b, err := s.c.Receive(ctx, typeTag, tagSize)
-	if err != nil {
-		return err
-	}
-	t, err := parseTag(b)
+	t, err := hear(ctx, s.c, typeTag, tagSize, parseTag)
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func (s *session) verify(ctx context.Context, x *Sifted, c Corrected, before Bit
 	kept := compact(c.Bits, c.Frame, drop)
 	o.Kept, o.Dropped, o.Errors = int64(kept.N), len(drop), differing.errors
 	if x.Agreed {
-		o.Errors = int64(x.Errors)
+		o.Errors = x.Errors
 	}
 	if o.Errors < 0 || o.Errors > o.Kept {
 		return kept, o, corrupt("%d errors corrected in %d bits", o.Errors, o.Kept)
@@ -110,19 +110,11 @@ func (s *session) askVerify(ctx context.Context, c Corrected) (bad, error) {
 	if err := s.c.Send(ctx, typeHashes, m.encode()); err != nil {
 		return bad{}, err
 	}
-	b, err := s.c.Receive(ctx, typeBad, 12+4*len(m.sums))
-	if err != nil {
-		return bad{}, err
-	}
-	return parseBad(b, len(m.sums))
+	return hear(ctx, s.c, typeBad, 12+4*len(m.sums), func(b []byte) (bad, error) { return parseBad(b, len(m.sums)) })
 }
 
 func (s *session) answerVerify(ctx context.Context, c Corrected, before Bits) (bad, error) {
-	b, err := s.c.Receive(ctx, typeHashes, MaxMessage)
-	if err != nil {
-		return bad{}, err
-	}
-	m, err := parseHashes(b)
+	m, err := hear(ctx, s.c, typeHashes, MaxMessage, parseHashes)
 	if err != nil {
 		return bad{}, err
 	}

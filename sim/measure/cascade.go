@@ -15,6 +15,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc/quantum/bb84"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill/cascade"
+	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
 // CascadeRun is a reconciliation that was measured.
@@ -44,7 +45,7 @@ func Cascade(ctx context.Context, bits int, qber float64) (CascadeRun, error) {
 		return CascadeRun{}, err
 	}
 	took := processorTime() - begin
-	h := entropy(float64(wrong) / float64(bits))
+	h := tails.Entropy(float64(wrong) / float64(bits))
 	run := CascadeRun{PerCore: float64(bits) / took.Seconds(), F: float64(out[0].Leak) / (h * float64(bits))}
 	for i, w := range out[0].Bits.W {
 		if w != out[1].Bits.W[i] {
@@ -53,8 +54,6 @@ func Cascade(ctx context.Context, bits int, qber float64) (CascadeRun, error) {
 	}
 	return run, nil
 }
-
-func entropy(q float64) float64 { return -q*math.Log2(q) - (1-q)*math.Log2(1-q) }
 
 // noisy draws equal bits and puts errors into one copy.
 func noisy(bits int, qber float64) (alice, bob distill.Bits, wrong int) {
