@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/quantum-secure-cloud/qsc/internal/testkit"
 )
 
 // buffers hands out slices that start anywhere in a word and are followed by
@@ -117,17 +119,12 @@ func checkCombine(t testing.TB, seed uint64, k, length int) {
 // eachKernel runs f with each kernel in turn.
 func eachKernel(t testing.TB, f func(name string)) {
 	t.Helper()
-	for _, name := range Kernels() {
-		restore, err := Use(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+	testkit.UnderKernels(t, Kernels(), Use, func(name string) {
 		if Active() != name {
 			t.Fatalf("%s is in use, want %s", Active(), name)
 		}
 		f(name)
-		restore()
-	}
+	})
 }
 
 var lengths = []int{0, 1, 7, 8, 31, 32, 33, 63, 64, 65, 127, 128, 129, 191, 255, 256, 257, 320, 511, 1000}

@@ -4,21 +4,15 @@ import (
 	"syscall"
 	"testing"
 	"unsafe"
+
+	"github.com/quantum-secure-cloud/qsc/internal/testkit"
 )
 
 // TestKernelsStayInside puts words against the end of mapped memory: a kernel that
 // reads or writes one word too far crashes.
 func TestKernelsStayInside(t *testing.T) {
-	page := syscall.Getpagesize()
-	mem, err := syscall.Mmap(-1, 0, 2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = syscall.Munmap(mem) }()
-	if err := syscall.Mprotect(mem[page:], syscall.PROT_NONE); err != nil {
-		t.Fatal(err)
-	}
-	all := unsafe.Slice((*uint64)(unsafe.Pointer(&mem[0])), page/8)
+	mem := testkit.Edge(t, syscall.Getpagesize())
+	all := unsafe.Slice((*uint64)(unsafe.Pointer(&mem[0])), len(mem)/8)
 	other := random(1, len(all))
 	copy(all, other)
 	eachKernel(t, func(t *testing.T) {
@@ -36,7 +30,7 @@ func TestKernelsStayInside(t *testing.T) {
 				t.Fatalf("word %d was changed", i)
 			}
 		}
-		for _, n := range []int{8, 64, page / 8} {
+		for _, n := range []int{8, 64, len(all)} {
 			chunks, rows := all[len(all)-n:], make([]row, n/4)
 			k.encode(rows, chunks, planFor(minLog).lanes[0][0])
 			k.decode(chunks, make([]uint64, n), rows, planFor(minLog).lanes[1][1])

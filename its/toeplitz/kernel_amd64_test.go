@@ -56,11 +56,3 @@ func TestPartsAsPlain(t *testing.T) {
 		}
 	}
 }
-
-func randomRows(seed uint64, n int) []row {
-	rows, w := make([]row, n), random(seed, 8*n)
-	for i := range rows {
-		copy(rows[i][:], w[8*i:])
-	}
-	return rows
-}

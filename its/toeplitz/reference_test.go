@@ -3,6 +3,8 @@ package toeplitz
 import (
 	"math/rand/v2"
 	"testing"
+
+	"github.com/quantum-secure-cloud/qsc/internal/testkit"
 )
 
 // What the tests compare with. Nothing here is shared with the package.
@@ -14,6 +16,14 @@ func random(seed uint64, n int) []uint64 {
 		w[i] = r.Uint64()
 	}
 	return w
+}
+
+func randomRows(seed uint64, n int) []row {
+	rows, w := make([]row, n), random(seed, 8*n)
+	for i := range rows {
+		copy(rows[i][:], w[8*i:])
+	}
+	return rows
 }
 
 func bitOf(w []uint64, i int) uint64 { return w[i/64] >> (i % 64) & 1 }
@@ -125,29 +135,7 @@ func mulWord(dst, a []uint64, w uint64) {
 }
 
 // eachKernel runs a test under every kernel.
-func eachKernel(t *testing.T, f func(t *testing.T)) {
-	for _, name := range Kernels() {
-		t.Run(name, func(t *testing.T) {
-			restore, err := Use(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer restore()
-			f(t)
-		})
-	}
-}
+func eachKernel(t *testing.T, f func(t *testing.T)) { testkit.EachKernel(t, Kernels(), Use, f) }
 
 // eachName runs f under every kernel, without subtests.
-func eachName(t *testing.T, f func()) {
-	for _, name := range Kernels() {
-		func() {
-			restore, err := Use(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer restore()
-			f()
-		}()
-	}
-}
+func eachName(t *testing.T, f func()) { testkit.UnderKernels(t, Kernels(), Use, func(string) { f() }) }

@@ -7,7 +7,7 @@ import "sync"
 type scratch struct {
 	log    int
 	rows   []row
-	lo, hi []uint64
+	lo, hi []uint64 // lo has room for one word more
 	turn   [turned]uint64
 }
 
@@ -18,13 +18,13 @@ func borrow(log int) *scratch {
 		return b
 	}
 	n := 1 << log
-	return &scratch{log: log, rows: make([]row, n/4), lo: make([]uint64, n), hi: make([]uint64, n)}
+	return &scratch{log: log, rows: make([]row, n/4), lo: make([]uint64, n, n+1), hi: make([]uint64, n)}
 }
 
 // giveBack erases the scratch, which held key, and keeps it for the next product.
 func (b *scratch) giveBack() {
 	clear(b.rows)
-	clear(b.lo)
+	clear(b.lo[:cap(b.lo)])
 	clear(b.hi)
 	clear(b.turn[:])
 	pools[b.log].Put(b)

@@ -105,13 +105,9 @@ func (s *Seed) Hash(dst, src []uint64) {
 	}
 	k, b := choice.Active(), borrow(s.log)
 	defer b.giveBack()
-	tail := b.lo
-	if s.done == 0 {
-		tail = make([]uint64, s.tail) // one chunk more than there are points
-		defer clear(tail)
-	}
-	s.reverseTail(tail[:s.tail], src)
-	clear(tail[s.tail:])
+	tail := b.lo[:s.tail] // one chunk more than there are points, where the transform does nothing
+	s.reverseTail(tail, src)
+	clear(b.lo[min(s.tail, len(b.lo)):])
 	// Below the first output chunk, and above the last if it finds no place.
 	before := k.dot(tail[1:s.tail], s.bits).hi
 	var last elem

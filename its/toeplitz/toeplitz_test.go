@@ -129,19 +129,68 @@ func TestInPlaceAndConcurrently(t *testing.T) {
 	wg.Wait()
 }
 
-// What is given back holds nothing.
+// Scratch memory holds nothing once Hash or Product has returned, and whatever it held
+// before has no effect: the tests' own memory is put where the calls borrow theirs.
 func TestScratchIsErased(t *testing.T) {
-	b, k := borrow(12), choice.Active()
-	copy(b.lo, random(1, len(b.lo)))
-	copy(b.hi, random(2, len(b.hi)))
-	b.convert(k, b.lo, forward)
-	k.encode(b.rows, b.lo, planFor(12).lanes[0][0])
-	b.giveBack()
-	for i := range b.lo {
-		if b.lo[i]|b.hi[i]|b.rows[i/4][i%4]|b.rows[i/4][i%4+4]|b.turn[i%turned] != 0 {
-			t.Fatal("scratch memory was not erased")
+	eachKernel(t, func(t *testing.T) {
+		for _, c := range []struct{ n, l, log int }{{577, 64, 3}, {5000, 2000, 7}, {150_001, 70_000, 12}} {
+			seed, x := input(3, c.n)
+			s, err := NewSeed(seed, c.n, c.l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, want := make([]uint64, (c.l+63)/64), hash(t, seed, x, c.n, c.l)
+			erased(t, c.log, 1, func() { s.Hash(got, x) })
+			if !slices.Equal(got, want) {
+				t.Errorf("%d bits to %d: the hash depends on what scratch memory held", c.n, c.l)
+			}
+		}
+		a, b, got := random(4, 100), random(5, 90), make([]uint64, 190)
+		want := slices.Clone(got)
+		Product(want, a, b)
+		if erased(t, 8, 2, func() { Product(got, a, b) }); !slices.Equal(got, want) {
+			t.Error("a product depends on what scratch memory held")
+		}
+	})
+}
+
+// erased calls f with n scratches of the test's in the pool, until it takes them all,
+// and looks at what it has left in them.
+func erased(t *testing.T, log, n int, f func()) {
+	t.Helper()
+	for range 1000 { // a pool may drop what it is given, and does so under the race detector
+		mine, taken := make([]*scratch, n), 0
+		before := random(7, 1<<log)
+		for i := range mine {
+			b := &scratch{log: log, rows: randomRows(6, 1<<log/4), lo: append(slices.Clone(before), 1)[: 1<<log : 1<<log+1], hi: random(8, 1<<log)}
+			copy(b.turn[:], random(9, turned))
+			mine[i] = b
+			pools[log].Put(b)
+		}
+		f()
+		for _, b := range mine {
+			if slices.Equal(b.lo, before) {
+				continue
+			}
+			taken++
+			var or uint64
+			for _, w := range slices.Concat(b.lo[:cap(b.lo)], b.hi, b.turn[:]) {
+				or |= w
+			}
+			for _, r := range b.rows {
+				for _, w := range r {
+					or |= w
+				}
+			}
+			if or != 0 {
+				t.Fatalf("scratch memory of 2^%d points was not erased", log)
+			}
+		}
+		if taken == n {
+			return
 		}
 	}
+	t.Fatal("the scratch memory of the test is never taken")
 }
 
 func TestInvalidShapes(t *testing.T) {

@@ -1,26 +1,19 @@
 package uhash
 
 import (
-	"syscall"
 	"testing"
+
+	"github.com/quantum-secure-cloud/qsc/internal/testkit"
 )
 
 // TestKernelsStayInside puts messages against the end of mapped memory: a kernel
 // that reads one byte too far crashes.
 func TestKernelsStayInside(t *testing.T) {
-	page := syscall.Getpagesize()
-	mem, err := syscall.Mmap(-1, 0, 2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = syscall.Munmap(mem) }()
-	if err := syscall.Mprotect(mem[page:], syscall.PROT_NONE); err != nil {
-		t.Fatal(err)
-	}
+	mem := testkit.Edge(t, 1500)
 	eachKernel(t, func(t *testing.T) {
 		k, mask := NewKey([16]byte{9}), [16]byte{}
-		for n := 1; n < 1500; n++ {
-			tag := k.Tag(&mask, nil, mem[page-n:page])
+		for n := 1; n < len(mem); n++ {
+			tag := k.Tag(&mask, nil, mem[len(mem)-n:])
 			if tag == mask {
 				t.Fatal("a tag of zero")
 			}

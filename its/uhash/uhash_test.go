@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/quantum-secure-cloud/qsc/internal/testkit"
 )
 
 // polyMod reduces a polynomial held as an integer, bit by bit.
@@ -92,18 +94,10 @@ func refHorner(r, h elem, p []byte) elem {
 }
 
 // eachKernel runs f as a subtest under every kernel of this machine.
-func eachKernel(t *testing.T, f func(t *testing.T)) {
-	for _, name := range Kernels() {
-		t.Run(name, func(t *testing.T) {
-			restore, err := Use(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer restore()
-			f(t)
-		})
-	}
-}
+func eachKernel(t *testing.T, f func(t *testing.T)) { testkit.EachKernel(t, Kernels(), Use, f) }
+
+// No branch and no address of the assembly depends on data.
+func TestAssemblyIsOblivious(t *testing.T) { testkit.Oblivious(t, "kernel_amd64.s") }
 
 func TestTagAgainstDefinition(t *testing.T) {
 	eachKernel(t, func(t *testing.T) {

@@ -68,7 +68,7 @@ func (l layout) cut(bits distill.Bits, i int) []uint64 {
 
 // answer sends the bits that were asked for, frame after frame, packed.
 func answer(ctx context.Context, w distill.Wire, l layout, bits distill.Bits, asked report) (sent int64, err error) {
-	for i, f := range asked.frames {
+	for _, f := range asked.frames {
 		v := make([]uint64, (len(f.positions)+63)/64)
 		for k, p := range f.positions {
 			v[k/64] |= bits.Bit(f.index*l.frame+p) << (k % 64)
@@ -76,7 +76,7 @@ func answer(ctx context.Context, w distill.Wire, l layout, bits distill.Bits, as
 		if err := w.Send(ctx, typeAnswer, appendBits(nil, v, len(f.positions))); err != nil {
 			return 0, err
 		}
-		sent += int64(len(asked.frames[i].positions))
+		sent += int64(len(f.positions))
 	}
 	return sent, nil
 }

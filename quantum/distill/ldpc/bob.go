@@ -128,7 +128,7 @@ func (b *decoding) decode(d *Decoder, f *frame, round int) {
 	}
 	_, f.done = d.Decode(word, llr, f.syndrome, passes)
 	if f.done && clean(word, size) {
-		b.paste(word, f.index)
+		b.paste(b.bits, word, f.index)
 		return
 	}
 	f.done = false
@@ -164,8 +164,6 @@ func clean(word []uint64, size int) bool {
 func (l layout) paste(bits distill.Bits, word []uint64, i int) {
 	copy(bits.W[i*l.frame/64:], word[:(l.size(i)+63)/64])
 }
-
-func (b *decoding) paste(word []uint64, i int) { b.layout.paste(b.bits, word, i) }
 
 // doubted returns the count positions whose soft values are nearest to 0, but for
 // those known, in rising order.

@@ -197,13 +197,7 @@ func (b *builder) closes(col, r, s int, have []int) (n int) {
 
 // lag is what row r with shift s and row o differ by in block col.
 func (b *builder) lag(col, r, s, o int) lag {
-	var other int
-	for _, e := range slices.Backward(b.rows[o].edges) {
-		if e.col == col {
-			other = e.shift
-			break
-		}
-	}
+	other := b.shiftOf(o, col)
 	if o < r {
 		return lag{int32(o), int32(r), int32((other - s + b.z) % b.z)}
 	}
