@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
 )
 
 // near compares to 1e-9 of the larger.
@@ -126,11 +127,5 @@ func TestPublishedGYS(t *testing.T) {
 
 func preset(t testing.TB, name string) Device {
 	t.Helper()
-	for _, p := range Presets() {
-		if p.Name == name {
-			return p.Device.(Device).full()
-		}
-	}
-	t.Fatalf("no preset %s", name)
-	return Device{}
+	return distilltest.Preset[Device](t, Presets(), name).full()
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"math"
-	"math/bits"
 	"os"
 	"strings"
 	"testing"
@@ -55,18 +54,10 @@ func sift(t testing.TB, p [2]distill.Protocol, start distill.Start) [2]*distill.
 	return s
 }
 
-// distance is the number of bits that differ.
-func distance(a, b distill.Bits) (n int) {
-	for i, w := range a.W[:min(len(a.W), len(b.W))] {
-		n += bits.OnesCount64(w ^ b.W[i])
-	}
-	return n
-}
-
 // perfect is the outcome of a reconciliation at the device's f_ec without a
 // dropped frame.
 func perfect(d Device, s [2]*distill.Sifted) distill.Outcome {
-	n, e := int64(s[0].Bits.N), int64(distance(s[0].Bits, s[1].Bits))
+	n, e := int64(s[0].Bits.N), int64(distilltest.Differ(s[0].Bits, s[1].Bits))
 	return distill.Outcome{Sifted: n, Kept: n, Errors: e, Leak: int64(d.FEC * tails.Entropy(float64(e)/float64(n)) * float64(n)), Frames: 1, EpsCor: 1e-12}
 }
 
@@ -165,7 +156,7 @@ func TestRoundsFollow(t *testing.T) {
 	lengths(t, e, s, o)
 	first := s[0].Bits
 	s = sift(t, e, distill.Start{Round: 1, At: s[0].Until})
-	if n := distance(first, s[0].Bits); n < first.N*45/100 {
+	if n := distilltest.Differ(first, s[0].Bits); n < first.N*45/100 {
 		t.Errorf("two rounds share bits: only %d of %d differ", n, first.N)
 	}
 	if want := float64(o.Errors) / float64(o.Kept); math.Abs(s[0].QBER-want) > 1e-8 {

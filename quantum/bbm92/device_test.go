@@ -9,6 +9,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
 )
 
 var (
@@ -18,16 +19,9 @@ var (
 )
 
 func preset(t testing.TB, name string) Device {
-	for _, p := range Presets() {
-		if p.Name == name {
-			return p.Device.(Device)
-		}
-	}
-	t.Fatalf("no preset %s", name)
-	return Device{}
+	t.Helper()
+	return distilltest.Preset[Device](t, Presets(), name)
 }
-
-func near(a, b, rel float64) bool { return math.Abs(a-b) <= rel*math.Max(math.Abs(a), math.Abs(b)) }
 
 // Exact: the closed forms against the sum over pairs, polarisations and clicks.
 func TestGainsAgainstTheSumOverPhotonNumbers(t *testing.T) {
@@ -42,7 +36,7 @@ func TestGainsAgainstTheSumOverPhotonNumbers(t *testing.T) {
 					}
 				}
 				gain, errors := gains(lambda, eta[0], eta[1], y0[0], y0[1], 0.02)
-				if !near(q, gain, 1e-9) || !near(eq, errors, 1e-9) {
+				if !distilltest.Near(q, gain, 1e-9) || !distilltest.Near(eq, errors, 1e-9) {
 					t.Errorf("λ %g η %v Y0 %v: Q %.12g, sum %.12g; EQ %.12g, sum %.12g", lambda, eta, y0, gain, q, errors, eq)
 				}
 			}
@@ -59,7 +53,7 @@ func TestGainsAgainstThePublishedArrangement(t *testing.T) {
 	q := 1 - 1/((1+a)*(1+a)) - 1/((1+b)*(1+b)) + 1/((1+c)*(1+c))
 	eq := q/2 - 2*(0.5-ed)*ea*eb*l*(1+l)/((1+a)*(1+b)*(1+c))
 	gain, errors := gains(l, ea, eb, 0, 0, ed)
-	if !near(q, gain, 1e-12) || !near(eq, errors, 1e-12) {
+	if !distilltest.Near(q, gain, 1e-12) || !distilltest.Near(eq, errors, 1e-12) {
 		t.Errorf("Q %g, not %g; EQ %g, not %g", gain, q, errors, eq)
 	}
 }

@@ -1,7 +1,6 @@
 package bbm92
 
 import (
-	"context"
 	"testing"
 
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
@@ -9,32 +8,13 @@ import (
 	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
 )
 
+func withCascade() distill.Reconciler { return cascade.New(cascade.Config{}) }
+
 // From coincidences to the length of the key, with a real reconciliation between.
 func TestKeyAfterCascade(t *testing.T) {
 	d := preset(t, "bbm92-live")
 	d.Block, d.PZ = 60_000, 0.7
-	e := ends(t, d, 8, 7)
-	var out [2]distill.Corrected
-	var l [2]distill.Length
-	a, b := distilltest.Both(t.Context(), func(ctx context.Context, role distill.Role, w *distilltest.Wire) error {
-		s, err := e[role].Sift(ctx, w, distilltest.At(0))
-		if err != nil {
-			return err
-		}
-		n := int64(s.Bits.N)
-		if out[role], err = cascade.New(cascade.Config{}).Reconcile(ctx, w, role, s.Bits, s.QBER); err != nil {
-			return err
-		}
-		l[role], err = e[role].Length(s, distill.Outcome{Sifted: n, Kept: n, Leak: out[role].Leak, Verify: 64, EpsCor: 1e-10})
-		return err
-	})
-	if a != nil || b != nil {
-		t.Fatal(a, b)
-	}
-	if n := differ(out[0].Bits, out[1].Bits); n > 0 || len(out[0].Failed) > 0 {
-		t.Errorf("%d bits differ, %d frames failed", n, len(out[0].Failed))
-	}
-	if l[0].Bits != l[1].Bits || l[0].Bits < 10_000 {
-		t.Errorf("%d and %d bits of key", l[0].Bits, l[1].Bits)
+	if l := distilltest.Distil(t, distilltest.Ends(t, d, 8, 7), withCascade); l.Bits < 10_000 {
+		t.Errorf("%d bits of key", l.Bits)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
 )
 
 // spectrum returns the symplectic eigenvalues of a covariance matrix in the
@@ -115,13 +117,6 @@ func spectral(t *testing.T, p point) float64 {
 	return entropy(spectrum(t, before)) - entropy(spectrum(t, measured(p, mixed(p, g))))
 }
 
-func near(t *testing.T, what string, got, want, rel float64) {
-	t.Helper()
-	if !(math.Abs(got-want) <= rel*math.Abs(want)) {
-		t.Errorf("%s: %.15g, want %.15g (relative %.2g)", what, got, want, math.Abs(got/want-1))
-	}
-}
-
 // Independent: the closed forms against the symplectic spectrum of the whole
 // 8x8 covariance matrix, 1e-9.
 func TestHolevoIsTheSymplecticSpectrum(t *testing.T) {
@@ -132,7 +127,7 @@ func TestHolevoIsTheSymplecticSpectrum(t *testing.T) {
 					for _, trusted := range []bool{false, true} {
 						d := Device{VA: va, Eta: 0.606, Vel: 0.041, Heterodyne: heterodyne, Trusted: trusted}
 						p := d.at(tr, xi)
-						near(t, "chi", p.holevo(), spectral(t, p), 1e-9)
+						distilltest.Within(t, "chi", p.holevo(), spectral(t, p), 1e-9)
 						if t.Failed() {
 							t.Fatalf("%+v", p)
 						}
@@ -151,10 +146,10 @@ func TestMutualInformationOfSignalAndNoise(t *testing.T) {
 			d := Device{VA: 4, Eta: 0.6, Vel: 0.1, Heterodyne: heterodyne, Trusted: trusted}
 			l := d.linear(0.4, 0.03, 1)
 			want := float64(d.quadratures()) / 2 * math.Log2(1+l.gain*l.gain*d.VA/l.sigma2)
-			near(t, "I", d.at(0.4, 0.03).mutual(), want, 1e-12)
+			distilltest.Within(t, "I", d.at(0.4, 0.03).mutual(), want, 1e-12)
 			tr, xi := d.channel(l)
-			near(t, "T", tr, 0.4, 1e-12)
-			near(t, "xi", xi, 0.03, 1e-12)
+			distilltest.Within(t, "T", tr, 0.4, 1e-12)
+			distilltest.Within(t, "xi", xi, 0.03, 1e-12)
 		}
 	}
 }
@@ -198,7 +193,7 @@ func TestFiniteSizeReachesTheAsymptote(t *testing.T) {
 			last = k
 		}
 		d.Block = 1e18
-		near(t, "K of 1e18 symbols", d.finite(0.4), limit, 1e-5)
+		distilltest.Within(t, "K of 1e18 symbols", d.finite(0.4), limit, 1e-5)
 	}
 }
 
@@ -208,7 +203,7 @@ func TestPublishedDeviations(t *testing.T) {
 		t.Errorf("z %.3f", z)
 	}
 	// Independent: the tail of the normal distribution.
-	near(t, "tail", math.Erfc(deviations(1e-6)/math.Sqrt2), 1e-6, 1e-9)
+	distilltest.Within(t, "tail", math.Erfc(deviations(1e-6)/math.Sqrt2), 1e-6, 1e-9)
 }
 
 // No channel within the deviations tells the eavesdropper more than the worst, whatever

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
 )
 
 func anyOctonion(t *rapid.T, name string) (o octonion) {
@@ -83,7 +85,7 @@ func TestRotationHidesTheBits(t *testing.T) {
 // nears Gaussian information; at 1 it is what a Monte-Carlo sum of the
 // information of each bit gives.
 func TestCeilingIsTheInformationOfABit(t *testing.T) {
-	near(t, "weak", ceiling(0.01), math.Log2(1.01)/2, 0.002)
+	distilltest.Within(t, "weak", ceiling(0.01), math.Log2(1.01)/2, 0.002)
 	const snr, draws = 1.0, 200000
 	r := rand.New(rand.NewPCG(3, 4))
 	sum, squares := 0.0, 0.0

@@ -8,17 +8,12 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
 )
 
-func preset(t *testing.T, name string) Device {
+func preset(t testing.TB, name string) Device {
 	t.Helper()
-	for _, p := range Presets() {
-		if p.Name == name {
-			return p.Device.(Device)
-		}
-	}
-	t.Fatalf("no preset %s", name)
-	return Device{}
+	return distilltest.Preset[Device](t, Presets(), name)
 }
 
 // Published: the presets against the points of the reference, each in the band

@@ -9,6 +9,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
 )
 
 var (
@@ -18,16 +19,9 @@ var (
 )
 
 func preset(t testing.TB, name string) Device {
-	for _, p := range Presets() {
-		if p.Name == name {
-			return p.Device.(Device)
-		}
-	}
-	t.Fatalf("no preset %s", name)
-	return Device{}
+	t.Helper()
+	return distilltest.Preset[Device](t, Presets(), name)
 }
-
-func near(a, b, rel float64) bool { return math.Abs(a-b) <= rel*math.Max(math.Abs(a), math.Abs(b)) }
 
 // integrate averages over the random phase, for both bits of each end, the
 // probabilities of clicks of all four detectors: coincidences and those in which
@@ -87,11 +81,11 @@ func TestGainsAgainstThePhaseIntegral(t *testing.T) {
 					if inZ {
 						got, errors = gainZ(a, b, p, mis)
 					}
-					if !near(got, want, 1e-9) || !near(errors, wrong, 1e-9) {
+					if !distilltest.Near(got, want, 1e-9) || !distilltest.Near(errors, wrong, 1e-9) {
 						t.Errorf("Z %t a %g b %g p %g: %.12g with %.12g errors, by integration %.12g with %.12g", inZ, a, b, p, got, errors, want, wrong)
 					}
 				}
-				if want, _ := integrate(true, false, a, b, p); !near(gain(signal, weak, a, b, p), want, 1e-9) {
+				if want, _ := integrate(true, false, a, b, p); !distilltest.Near(gain(signal, weak, a, b, p), want, 1e-9) {
 					t.Errorf("a %g in Z, b %g in X: %.12g, by integration %.12g", a, b, gain(signal, weak, a, b, p), want)
 				}
 			}
@@ -112,7 +106,7 @@ func TestGainsAgainstThePublishedArrangement(t *testing.T) {
 	qc := 2 * (1 - p) * (1 - p) * math.Exp(-m/2) * math.Pow(1-(1-p)*math.Exp(-e*mu/2), 2)
 	qe := 2 * p * (1 - p) * (1 - p) * math.Exp(-m/2) * (i0(2*x) - (1-p)*math.Exp(-m/2))
 	q, eq := gainZ(e*mu, e*mu, p, ed)
-	if !near(q, qc+qe, 1e-12) || !near(eq, ed*qc+(1-ed)*qe, 1e-12) {
+	if !distilltest.Near(q, qc+qe, 1e-12) || !distilltest.Near(eq, ed*qc+(1-ed)*qe, 1e-12) {
 		t.Errorf("Q %g, not %g; EQ %g, not %g", q, qc+qe, eq, ed*qc+(1-ed)*qe)
 	}
 }
@@ -134,7 +128,7 @@ func TestPairOfPhotonsByCases(t *testing.T) {
 	}
 	right, wrong := single(1)*single(1)/2, single(2)*single(0)/2
 	y11, _ := pairs(e, p, mis)
-	if !near(y11, right+wrong, 1e-12) {
+	if !distilltest.Near(y11, right+wrong, 1e-12) {
 		t.Errorf("yield %g, by cases %g", y11, right+wrong)
 	}
 	// In X, over the phase integral at vanishing light: the term of a photon each.
@@ -146,7 +140,7 @@ func TestPairOfPhotonsByCases(t *testing.T) {
 	// As functions of sent light: e^(a+b) Q(ea, eb) = Σ aⁱbʲ/(i!j!) Yij.
 	yield := term(func(a, b float64) float64 { q, _ := gainX(e*a, e*b, p, mis); return math.Exp(a+b) * q })
 	errors := term(func(a, b float64) float64 { _, q := gainX(e*a, e*b, p, mis); return math.Exp(a+b) * q })
-	if !near(yield, y11, 0.005) || !near(errors/yield, e11, 0.005) {
+	if !distilltest.Near(yield, y11, 0.005) || !distilltest.Near(errors/yield, e11, 0.005) {
 		t.Errorf("yield %g and error %g, from the gains %g and %g", y11, e11, yield, errors/yield)
 	}
 }

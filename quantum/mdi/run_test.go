@@ -1,11 +1,9 @@
 package mdi
 
 import (
-	"context"
 	"math"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"gonum.org/v1/gonum/stat/distuv"
 
@@ -17,47 +15,6 @@ import (
 	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
-func ends(t testing.TB, d Device, loss float64, seed byte) [2]distill.Protocol {
-	t.Helper()
-	var e [2]distill.Protocol
-	for role := range e {
-		p, err := d.Protocol(distill.Setup{
-			Role: distill.Role(role), Channel: quantum.Channel{Loss: loss},
-			World: quantum.World{Seed: [32]byte{seed}, Start: distilltest.At(0).At},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		e[role] = p
-	}
-	return e
-}
-
-func differ(a, b distill.Bits) (n int) {
-	for i := range a.N {
-		if a.Bit(i) != b.Bit(i) {
-			n++
-		}
-	}
-	return n
-}
-
-// chiSquare is the probability of a deviation as large as that of the counts.
-func chiSquare(t *testing.T, got, want []float64) float64 {
-	t.Helper()
-	chi, k := 0.0, 0.0
-	for i := range got {
-		if want[i] < 20 {
-			continue // too few for the distribution to be that of χ²
-		}
-		chi, k = chi+(got[i]-want[i])*(got[i]-want[i])/want[i], k+1
-	}
-	if k < 5 {
-		t.Fatalf("%g classes with enough counts", k)
-	}
-	return distuv.ChiSquared{K: k}.Survival(chi)
-}
-
 // Every tally against the closed gains, and the errors of the key.
 func TestEventsFollowTheCountLevel(t *testing.T) {
 	for name, c := range map[string]struct{ loss, dark, mis float64 }{
@@ -65,7 +22,7 @@ func TestEventsFollowTheCountLevel(t *testing.T) {
 	} {
 		d := preset(t, "mdi-live")
 		d.PDc, d.EMis, d.Block, d.PSignal, d.P0, d.P1 = c.dark, c.mis, 40_000, 0.4, 0.3, 0.4
-		s, errs := distilltest.Sift(t.Context(), ends(t, d, c.loss, 1), distilltest.At(0))
+		s, errs := distilltest.Sift(t.Context(), distilltest.Ends(t, d, c.loss, 1), distilltest.At(0))
 		if errs[0] != nil || errs[1] != nil {
 			t.Fatal(name, errs)
 		}
@@ -78,12 +35,12 @@ func TestEventsFollowTheCountLevel(t *testing.T) {
 		}
 		e := d.Arm(quantum.Channel{Loss: c.loss})
 		want := d.expect(e, got.Pulses)
-		if p := chiSquare(t, list(got), list(want)); p < 1e-4 {
+		if p := distilltest.Fit(t, list(got), list(want), 20); p < 1e-4 {
 			t.Errorf("%s: p = %.1e\n%.0f\n%.0f", name, p, list(got), list(want))
 		}
 		q, eq := gainZ(e*d.Mu, e*d.Mu, d.PDc, d.EMis)
 		mean := eq / q * got.Key
-		if wrong := float64(differ(s[0].Bits, s[1].Bits)); math.Abs(wrong-mean) > 5*math.Sqrt(mean) {
+		if wrong := float64(distilltest.Differ(s[0].Bits, s[1].Bits)); math.Abs(wrong-mean) > 5*math.Sqrt(mean) {
 			t.Errorf("%s: %.0f errors of the key, predicted %.0f", name, wrong, mean)
 		}
 	}
@@ -113,10 +70,10 @@ func TestStationFollowsTheGains(t *testing.T) {
 			sum += want[i*sources+j]
 		}
 	}
-	if p := chiSquare(t, got[:], want); p < 1e-4 {
+	if p := distilltest.Fit(t, got[:], want, 20); p < 1e-4 {
 		t.Errorf("p = %.1e\n%.0f\n%.0f", p, got, want)
 	}
-	if !near(sum, pulses*d.announced(e), 1e-9) {
+	if !distilltest.Near(sum, pulses*d.announced(e), 1e-9) {
 		t.Errorf("%g announcements expected, by the mean %g", sum, pulses*d.announced(e))
 	}
 }
@@ -145,14 +102,14 @@ func TestEstimatesHoldOverManyRuns(t *testing.T) {
 // The length, from counts that are as expected.
 func TestLengthFollowsTheCounts(t *testing.T) {
 	d, ch := preset(t, "mdi-live"), quantum.Channel{Loss: 5}
-	p := ends(t, d, ch.Loss, 2)[0]
+	p := distilltest.Ends(t, d, ch.Loss, 2)[0]
 	want, _ := d.Predict(ch)
 	pulses := want.Fill.Seconds() * d.ClockHz
 	c := d.expect(d.Arm(ch), pulses)
 	leak := d.FEC * c.Key * tails.Entropy(want.QBER)
 	s := &distill.Sifted{Private: c}
 	l, err := p.Length(s, distill.Outcome{Sifted: int64(c.Key), Kept: int64(c.Key), Leak: int64(leak), EpsCor: d.EpsCor})
-	if err != nil || !near(float64(l.Bits), want.PerUse*pulses, 1e-3) || l.Bound != Zhou2016 || l.Phi <= 0 {
+	if err != nil || !distilltest.Near(float64(l.Bits), want.PerUse*pulses, 1e-3) || l.Bound != Zhou2016 || l.Phi <= 0 {
 		t.Errorf("%d bits, predicted %.0f (%v)", l.Bits, want.PerUse*pulses, err)
 	}
 	few, err := p.Length(s, distill.Outcome{Sifted: int64(c.Key), Kept: int64(c.Key * 0.9), Leak: int64(leak), EpsCor: d.EpsCor})
@@ -164,7 +121,7 @@ func TestLengthFollowsTheCounts(t *testing.T) {
 func TestAttacks(t *testing.T) {
 	d := preset(t, "mdi-live")
 	d.Block = 40_000
-	e := ends(t, d, 5, 3)
+	e := distilltest.Ends(t, d, 5, 3)
 	run := func(a quantum.Attack) (qber, phase float64, errs [2]error) {
 		if err := e[1].(quantum.Attackable).Attack(a); err != nil {
 			t.Fatal(err)
@@ -201,27 +158,15 @@ func TestAttacks(t *testing.T) {
 func TestFaultsHaveTheirKinds(t *testing.T) {
 	d := preset(t, "mdi-live")
 	d.MaxBlockS = 1
-	_, errs := distilltest.Sift(t.Context(), ends(t, d, 120, 4), distilltest.At(0))
+	_, errs := distilltest.Sift(t.Context(), distilltest.Ends(t, d, 120, 4), distilltest.At(0))
 	if !qsc.IsKind(errs[0], qsc.Scarce) || !qsc.IsKind(errs[1], qsc.Scarce) {
 		t.Error(errs)
 	}
-	p := ends(t, d, 20, 4)[0]
+	p := distilltest.Ends(t, d, 20, 4)[0]
 	if _, err := p.Length(&distill.Sifted{Private: Counts{}}, distill.Outcome{}); !qsc.IsKind(err, qsc.Scarce) {
 		t.Error(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-	defer cancel()
-	now := time.Now()
-	alice, bob := distilltest.Both(ctx, func(ctx context.Context, role distill.Role, w *distilltest.Wire) error {
-		p, err := d.Protocol(distill.Setup{Role: role, Pace: true, Channel: quantum.Channel{Loss: 20}, World: quantum.World{Start: now}})
-		if err == nil {
-			_, err = p.Sift(ctx, w, distill.Start{At: now})
-		}
-		return err
-	})
-	if !qsc.IsKind(alice, qsc.Timeout) && !qsc.IsKind(bob, qsc.Timeout) { // the first to end cuts the wire
-		t.Error(alice, bob)
-	}
+	distilltest.Stops(t, d, quantum.Channel{Loss: 20})
 }
 
 // What the other end sends may be anything: an error, never a panic.
@@ -230,7 +175,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add(make([]byte, 8*tallies), make([]byte, 16))
 	d := preset(f, "mdi-live")
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		e := ends(t, d, 20, 5)
+		e := distilltest.Ends(t, d, 20, 5)
 		check := func(err error) {
 			if err != nil && !qsc.IsKind(err, qsc.Corrupt) {
 				t.Error(err)
@@ -252,7 +197,7 @@ func FuzzMessages(f *testing.F) {
 func BenchmarkSift(b *testing.B) {
 	d := preset(b, "mdi-live")
 	d.Block = 50_000
-	e := ends(b, d, 5, 6)
+	e := distilltest.Ends(b, d, 5, 6)
 	start, n := distilltest.At(0), 0.0
 	announced := d.announced(d.Arm(quantum.Channel{Loss: 5}))
 	for b.Loop() {

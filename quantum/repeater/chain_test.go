@@ -7,14 +7,9 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
-)
 
-func near(t *testing.T, what string, got, want, rel float64) {
-	t.Helper()
-	if !(math.Abs(got-want) <= rel*math.Abs(want)) {
-		t.Errorf("%s: %.12g, want %.12g within %g", what, got, want, rel)
-	}
-}
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
+)
 
 // alternating is the closed form of the expected wait.
 func alternating(m int, p float64) float64 {
@@ -87,13 +82,13 @@ func TestExpectationsEqualIndependentDerivations(t *testing.T) {
 		for m := 1; m <= 5; m++ {
 			c := chain{links: m, p: p, swap: 1, w: 1, decay: math.Exp(-p / 3)}
 			wait, kept := subsets(t, c)
-			near(t, "wait, linear system", c.wait(), wait, 1e-9)
-			near(t, "wait, alternating sum", c.wait(), alternating(m, p), 1e-9)
-			near(t, "kept, linear system", c.kept(), kept, 1e-9)
-			near(t, "kept, sum over the last", c.kept(), lastReady(c), 1e-9)
+			distilltest.Within(t, "wait, linear system", c.wait(), wait, 1e-9)
+			distilltest.Within(t, "wait, alternating sum", c.wait(), alternating(m, p), 1e-9)
+			distilltest.Within(t, "kept, linear system", c.kept(), kept, 1e-9)
+			distilltest.Within(t, "kept, sum over the last", c.kept(), lastReady(c), 1e-9)
 		}
 	}
-	near(t, "two links", chain{links: 2, p: 0.01}.wait(), (3-0.02)/(0.01*1.99), 1e-12)
+	distilltest.Within(t, "two links", chain{links: 2, p: 0.01}.wait(), (3-0.02)/(0.01*1.99), 1e-12)
 }
 
 // Where the alternating sum has lost all digits, the chain still lies between what
@@ -104,7 +99,7 @@ func TestLongChainsKeepTheirDigits(t *testing.T) {
 	for k := 1; k <= m; k++ {
 		harmonic += 1 / float64(k)
 	}
-	near(t, "wait", chain{links: m, p: p}.wait(), harmonic/p, 1e-5)
+	distilltest.Within(t, "wait", chain{links: m, p: p}.wait(), harmonic/p, 1e-5)
 }
 
 // The law of large numbers: what the event level draws has the exact expectations.

@@ -3,7 +3,6 @@ package repeater
 import (
 	"context"
 	"math"
-	"math/bits"
 	"strings"
 	"testing"
 	"time"
@@ -13,17 +12,12 @@ import (
 	"github.com/quantum-secure-cloud/qsc/quantum/bbm92"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
+	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
-func preset(t *testing.T, name string) Device {
+func preset(t testing.TB, name string) Device {
 	t.Helper()
-	for _, p := range Presets() {
-		if p.Name == name {
-			return p.Device.(Device)
-		}
-	}
-	t.Fatalf("no preset %s", name)
-	return Device{}
+	return distilltest.Preset[Device](t, Presets(), name)
 }
 
 // The worked target "10 km, at least 10 transfers a second" of the reference:
@@ -63,9 +57,9 @@ func TestPresetsPredict(t *testing.T) {
 // No chain makes more than the bounds allow to ideal devices, and a long chain
 // makes more than any link without repeaters.
 func TestBounds(t *testing.T) {
-	near(t, "PLOB at 3 dB", PLOB(0.5), 1, 1e-12)
-	near(t, "PLOB far out", PLOB(1e-9), 1e-9/math.Ln2, 1e-8)
-	near(t, "chain", ChainBound(1e-8, 3), PLOB(1e-2), 1e-12)
+	distilltest.Within(t, "PLOB at 3 dB", PLOB(0.5), 1, 1e-12)
+	distilltest.Within(t, "PLOB far out", PLOB(1e-9), 1e-9/math.Ln2, 1e-8)
+	distilltest.Within(t, "chain", ChainBound(1e-8, 3), PLOB(1e-2), 1e-12)
 	if !math.IsInf(PLOB(1), 1) || PLOB(0) != 0 {
 		t.Error("PLOB at the ends")
 	}
@@ -160,34 +154,11 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-func ends(t *testing.T, d Device) [2]distill.Protocol {
-	t.Helper()
-	var ends [2]distill.Protocol
-	for role := range ends {
-		p, err := d.Protocol(distill.Setup{
-			Role:  distill.Role(role),
-			World: quantum.World{Seed: [32]byte{7}, Start: distilltest.At(0).At},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ends[role] = p
-	}
-	return ends
-}
-
-func differ(a, b distill.Bits) (n int) {
-	for i := range a.W {
-		n += bits.OnesCount64(a.W[i] ^ b.W[i])
-	}
-	return n
-}
-
 // A block of events has the rate and the error rate that are predicted, and a key
 // of about the length.
 func TestEventLevelAgreesWithPrediction(t *testing.T) {
 	d := preset(t, "ion-live")
-	two := ends(t, d)
+	two := distilltest.Ends(t, d, 0, 7)
 	s, errs := distilltest.Sift(context.Background(), two, distilltest.At(time.Second))
 	if errs[0] != nil || errs[1] != nil {
 		t.Fatal(errs)
@@ -201,20 +172,18 @@ func TestEventLevelAgreesWithPrediction(t *testing.T) {
 		t.Fatalf("%d and %d bits, error rates %g and %g", s[0].Bits.N, s[1].Bits.N, s[0].QBER, s[1].QBER)
 	}
 	rate := n / s[0].Until.Sub(distilltest.At(time.Second).At).Seconds()
-	near(t, "sifted rate", rate, float64(want.Sifted), 5/math.Sqrt(n)+0.02) // a batch is 1/50 of the block
-	wrong := float64(differ(s[0].Bits, s[1].Bits))
+	distilltest.Within(t, "sifted rate", rate, float64(want.Sifted), 5/math.Sqrt(n)+0.02) // a batch is 1/50 of the block
+	wrong := float64(distilltest.Differ(s[0].Bits, s[1].Bits))
 	if sigma := math.Sqrt(want.QBER * n); math.Abs(wrong-want.QBER*n) > 4.5*sigma {
 		t.Errorf("%g errors in %g bits, expected %g ± %g", wrong, n, want.QBER*n, sigma)
 	}
-	o := distill.Outcome{Sifted: int64(n), Kept: int64(n), Leak: int64(d.FEC * n * h(wrong/n)), EpsCor: d.EpsCor, Frames: 1}
+	o := distill.Outcome{Sifted: int64(n), Kept: int64(n), Leak: int64(d.FEC * n * tails.Entropy(wrong/n)), EpsCor: d.EpsCor, Frames: 1}
 	l, err := two[0].Length(s[0], o)
 	if err != nil || l.Bound != bbm92.Tomamichel2012 || l.Params["links"] != d.Links {
 		t.Fatalf("%+v, %v", l, err)
 	}
-	near(t, "length", float64(l.Bits)/n, float64(want.Rate/want.Sifted), 0.15)
+	distilltest.Within(t, "length", float64(l.Bits)/n, float64(want.Rate/want.Sifted), 0.15)
 }
-
-func h(x float64) float64 { return -x*math.Log2(x) - (1-x)*math.Log2(1-x) }
 
 // The prediction's formula and the one that blocks are cut by are written down
 // apart; on the same counts they agree.
@@ -224,8 +193,8 @@ func TestPredictedLengthEqualsTheBound(t *testing.T) {
 	d.Block = d.Block * 10_000 / int(math.Round(tests)) // so that the counts are whole
 	d.PZ = 1 / (1 + math.Sqrt(10_000/float64(d.Block)))
 	const q = 0.02
-	two := ends(t, d)
-	leak := int64(math.Round(d.FEC * h(q) * float64(d.Block)))
+	two := distilltest.Ends(t, d, 0, 7)
+	leak := int64(math.Round(d.FEC * tails.Entropy(q) * float64(d.Block)))
 	l, err := two[0].Length(&distill.Sifted{Private: bbm92.Counts{Coincidences: 1, Tests: 10_000, Errors: 10_000 * q}},
 		distill.Outcome{Sifted: int64(d.Block), Kept: int64(d.Block), Leak: leak, EpsCor: d.EpsCor})
 	share := d.secret(q)
@@ -235,7 +204,7 @@ func TestPredictedLengthEqualsTheBound(t *testing.T) {
 }
 
 func TestInterceptResendLeavesNoKey(t *testing.T) {
-	two := ends(t, preset(t, "ion-live"))
+	two := distilltest.Ends(t, preset(t, "ion-live"), 0, 7)
 	attack := quantum.Attack{Kind: quantum.InterceptResend, Strength: 1}
 	if err := two[1].(quantum.Attackable).Attack(attack); err != nil {
 		t.Fatal(err)
@@ -258,7 +227,7 @@ func TestNoiseRaisesRateAndErrors(t *testing.T) {
 func TestCancelEndsBothEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, errs := distilltest.Sift(ctx, ends(t, preset(t, "ion-live")), distilltest.At(0)); errs[0] == nil || errs[1] == nil {
+	if _, errs := distilltest.Sift(ctx, distilltest.Ends(t, preset(t, "ion-live"), 0, 7), distilltest.At(0)); errs[0] == nil || errs[1] == nil {
 		t.Errorf("ended %v", errs)
 	}
 }

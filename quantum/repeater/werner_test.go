@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
 )
 
 // bell are the weights of the four Bell states, told by two bits (phase, parity);
@@ -23,7 +25,7 @@ func TestSwapMultipliesWernerParameters(t *testing.T) {
 					}
 				}
 			}
-			near(t, "fidelity", fidelityOf(wernerOf(f)*wernerOf(g)), sum, 1e-12)
+			distilltest.Within(t, "fidelity", fidelityOf(wernerOf(f)*wernerOf(g)), sum, 1e-12)
 		}
 	}
 }
@@ -46,14 +48,14 @@ func TestPurificationCountedOut(t *testing.T) {
 			}
 		}
 		fidelity, p := purified(f)
-		near(t, "kept", p, kept, 1e-12)
-		near(t, "fidelity", fidelity, good/kept, 1e-12)
+		distilltest.Within(t, "kept", p, kept, 1e-12)
+		distilltest.Within(t, "fidelity", fidelity, good/kept, 1e-12)
 	}
 	f1, p1 := purified(0.8)
 	f2, p2 := purified(f1)
 	f, p := nested(0.8, 2)
-	near(t, "fidelity of two rounds", f, f2, 1e-12)
-	near(t, "probability of two rounds", p, p1*p1*p2, 1e-12)
+	distilltest.Within(t, "fidelity of two rounds", f, f2, 1e-12)
+	distilltest.Within(t, "probability of two rounds", p, p1*p1*p2, 1e-12)
 }
 
 // Of groups of two the probability has a closed form by the binomial's generating

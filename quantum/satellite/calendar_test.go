@@ -10,17 +10,12 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/bb84"
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
 )
 
-func preset(t *testing.T, name string) Device {
+func preset(t testing.TB, name string) Device {
 	t.Helper()
-	for _, p := range Presets() {
-		if p.Name == name {
-			return p.Device.(Device)
-		}
-	}
-	t.Fatalf("no preset %s", name)
-	return Device{}
+	return distilltest.Preset[Device](t, Presets(), name)
 }
 
 // sifted is the sifted rate in both bases at a distance, by night.
@@ -102,7 +97,7 @@ func TestCountsEqualSum(t *testing.T) {
 			e, slant := v.look(a.rise + h*(float64(i)+0.5))
 			sum += total(d.BB84.Expect(d.Budget(slant, degrees(e)), background, h*d.BB84.Clock).Key)
 		}
-		near(t, "sifted", total(got.Key), sum, 1e-3)
+		distilltest.Within(t, "sifted", total(got.Key), sum, 1e-3)
 		passes++
 		return passes < 6
 	})
@@ -125,7 +120,7 @@ func TestAverageEqualsCalendarAndDrawnWeather(t *testing.T) {
 	for _, x := range calendar {
 		sum += x.Expected()
 	}
-	near(t, "rate", float64(p.Rate), sum/year.Seconds(), 1e-9)
+	distilltest.Within(t, "rate", float64(p.Rate), sum/year.Seconds(), 1e-9)
 	const histories = 12
 	drawn := 0.0
 	for i := range histories {
@@ -137,7 +132,7 @@ func TestAverageEqualsCalendarAndDrawnWeather(t *testing.T) {
 			drawn += float64(x.Bits) * w.Clear("", x.Culmination)
 		}
 	}
-	near(t, "drawn weather", drawn/histories, sum, 0.08)
+	distilltest.Within(t, "drawn weather", drawn/histories, sum, 0.08)
 	if p.QBER < 0.01 || p.QBER > 0.03 || p.Fill < 12*time.Hour || p.Bound != bb84.Wiesemann {
 		t.Errorf("%+v", p)
 	}

@@ -4,14 +4,9 @@ import (
 	"math"
 	"testing"
 	"time"
-)
 
-func near(t *testing.T, what string, got, want, rel float64) {
-	t.Helper()
-	if !(math.Abs(got-want) <= rel*math.Abs(want)) {
-		t.Errorf("%s: %.12g, want %.12g within %g", what, got, want, rel)
-	}
-}
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
+)
 
 func leo() Orbit {
 	return Orbit{Altitude: 500, Inclination: 97.4, RAAN: 40, Phase: 10, Epoch: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
@@ -71,7 +66,7 @@ func TestZenithPassEqualsPropagation(t *testing.T) {
 			last, lastT = h, now
 			return h >= 0
 		})
-		near(t, "pass", o.ZenithPass(elevation).Seconds(), seconds, 1e-6)
+		distilltest.Within(t, "pass", o.ZenithPass(elevation).Seconds(), seconds, 1e-6)
 	}
 }
 
@@ -80,8 +75,8 @@ func TestSlantRangeEqualsLawOfCosines(t *testing.T) {
 	for e := 1.0; e <= 90; e += 4.3 {
 		angle := o.reach(earthRadius, rad(e))
 		d := math.Sqrt(math.Pow(o.radius(), 2) + earthRadius*earthRadius - 2*o.radius()*earthRadius*math.Cos(angle))
-		near(t, "slant range", SlantRange(500, e), d, 1e-9)
-		near(t, "elevation", SlantElevation(500, d), e, 1e-6)
+		distilltest.Within(t, "slant range", SlantRange(500, e), d, 1e-9)
+		distilltest.Within(t, "elevation", SlantElevation(500, d), e, 1e-6)
 	}
 	if SlantElevation(500, 400) != 90 {
 		t.Error("nearer than the orbit is the zenith")
@@ -107,7 +102,7 @@ func TestNodeDrift(t *testing.T) {
 			if first {
 				first, node, at = false, n, now
 			} else if now-at > 40_000 {
-				near(t, "drift", o.nodal(), (n-node)/(now-at), 0.01)
+				distilltest.Within(t, "drift", o.nodal(), (n-node)/(now-at), 0.01)
 				return false
 			}
 		}
@@ -142,8 +137,8 @@ func TestSunAndStars(t *testing.T) {
 	if n := sun(noon).norm(); math.Abs(n-1) > 1e-12 {
 		t.Errorf("a direction of length %g", n)
 	}
-	near(t, "sidereal time", degrees(sidereal(j2000)), 280.46061837, 1e-9)
-	near(t, "a sidereal day", 2*math.Pi/turn, 86164.0905, 1e-8)
+	distilltest.Within(t, "sidereal time", degrees(sidereal(j2000)), 280.46061837, 1e-9)
+	distilltest.Within(t, "a sidereal day", 2*math.Pi/turn, 86164.0905, 1e-8)
 }
 
 // glance is how often brute force looks, s.

@@ -3,7 +3,6 @@ package satellite
 import (
 	"context"
 	"math"
-	"math/bits"
 	"testing"
 	"time"
 
@@ -55,11 +54,8 @@ func TestEventLevelAgreesWithCalendar(t *testing.T) {
 		t.Fatal("the ends do not agree")
 	}
 	// The steps of one second in the loss add to the spread of counts.
-	near(t, "sifted", n, float64(m.pass.Sifted), 5/math.Sqrt(n)+0.005)
-	wrong := 0
-	for i, w := range s[0].Bits.W {
-		wrong += bits.OnesCount64(w ^ s[1].Bits.W[i])
-	}
+	distilltest.Within(t, "sifted", n, float64(m.pass.Sifted), 5/math.Sqrt(n)+0.005)
+	wrong := distilltest.Differ(s[0].Bits, s[1].Bits)
 	if q := float64(wrong) / n; math.Abs(q-m.pass.QBER) > 5*math.Sqrt(m.pass.QBER/n)+0.001 {
 		t.Errorf("error rate %g, expected %g", q, m.pass.QBER)
 	}
@@ -68,7 +64,7 @@ func TestEventLevelAgreesWithCalendar(t *testing.T) {
 	if err != nil || l.Params["timescale"] != d.Timescale || l.Params["n_key"] == nil {
 		t.Fatalf("%+v, %v", l, err)
 	}
-	near(t, "length", float64(l.Bits), float64(m.pass.Bits), 0.15)
+	distilltest.Within(t, "length", float64(l.Bits), float64(m.pass.Bits), 0.15)
 	took := s[0].Until.Sub(world().Start).Seconds()
 	if want := d.FirstPass + m.pass.Set.Sub(m.pass.Rise).Seconds()/d.Timescale; math.Abs(took-want) > 0.01 {
 		t.Errorf("the pass is over after %g s, want %g", took, want)
@@ -214,12 +210,7 @@ func TestCancelEndsTheWait(t *testing.T) {
 
 // BenchmarkPass is one pass of leo-live at both ends, from clicks to sifted bits.
 func BenchmarkPass(b *testing.B) {
-	var d Device
-	for _, p := range Presets() {
-		if p.Name == "leo-live" {
-			d = p.Device.(Device)
-		}
-	}
+	d := preset(b, "leo-live")
 	var two [2]distill.Protocol
 	for i := range two {
 		p, err := d.Protocol(distill.Setup{Role: distill.Role(i), World: world()})

@@ -9,6 +9,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
 )
 
 var (
@@ -18,16 +19,9 @@ var (
 )
 
 func preset(t testing.TB, name string) Device {
-	for _, p := range Presets() {
-		if p.Name == name {
-			return p.Device.(Device)
-		}
-	}
-	t.Fatalf("no preset %s", name)
-	return Device{}
+	t.Helper()
+	return distilltest.Preset[Device](t, Presets(), name)
 }
-
-func near(a, b, rel float64) bool { return math.Abs(a-b) <= rel*math.Max(math.Abs(a), math.Abs(b)) }
 
 // Exact: the reference's arrangement of S00, S1, S11 where it loses no digits.
 func TestGainsAgainstThePublishedArrangement(t *testing.T) {
@@ -41,7 +35,7 @@ func TestGainsAgainstThePublishedArrangement(t *testing.T) {
 		{gain(e*mu, 0, p), 2 * ((1-p)*math.Exp(-e*mu/2) - (1-p)*(1-p)*math.Exp(-e*mu))},
 		{gain(e*mu, e*mu, p), 2 * ((1-p)*math.Exp(-e*mu)*i0 - (1-p)*(1-p)*math.Exp(-2*e*mu))},
 	} {
-		if !near(c.got, c.want, 1e-12) {
+		if !distilltest.Near(c.got, c.want, 1e-12) {
 			t.Errorf("%g, not %g", c.got, c.want)
 		}
 	}
@@ -81,7 +75,7 @@ func TestSinglePhotonByCases(t *testing.T) {
 			}
 		}
 	}
-	if y1, e1 := single(e, p, mis); !near(y1, y, 1e-12) || !near(e1, wrong/y, 1e-12) {
+	if y1, e1 := single(e, p, mis); !distilltest.Near(y1, y, 1e-12) || !distilltest.Near(e1, wrong/y, 1e-12) {
 		t.Errorf("yield %g, by cases %g; error %g, by cases %g", y1, y, e1, wrong/y)
 	}
 }
@@ -90,11 +84,11 @@ func TestSinglePhotonByCases(t *testing.T) {
 func TestPublishedPoints(t *testing.T) {
 	metro, far := quantum.Channel{Loss: 31.7, Distance: 202}, quantum.Channel{Loss: 156.5, Distance: 1002}
 	p, err := preset(t, "sns-202").Predict(metro)
-	if err != nil || !near(p.PerUse, 1.79e-4, 0.005) || !near(float64(p.Rate), 111.74e3, 0.05) {
+	if err != nil || !distilltest.Near(p.PerUse, 1.79e-4, 0.005) || !distilltest.Near(float64(p.Rate), 111.74e3, 0.05) {
 		t.Errorf("202 km: %.4g a window, %v (%v); computed 1.79e-4, published 111.74 kbit/s", p.PerUse, p.Rate, err)
 	}
 	p, err = preset(t, "sns-1002").Predict(far)
-	if err != nil || !near(p.PerUse, 6.0e-11, 0.1) || p.PerUse < 9.53e-12 {
+	if err != nil || !distilltest.Near(p.PerUse, 6.0e-11, 0.1) || p.PerUse < 9.53e-12 {
 		t.Errorf("1,002 km: %.4g a window (%v); computed 6.0e-11, published 9.53e-12 asymptotic with real decoys", p.PerUse, err)
 	}
 	if live, err := preset(t, "sns-live").Predict(metro); err != nil || live.Rate < 4e3 || live.Fill.Seconds() < 5 || live.Fill.Seconds() > 20 {

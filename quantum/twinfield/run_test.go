@@ -1,7 +1,6 @@
 package twinfield
 
 import (
-	"context"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -17,47 +16,6 @@ import (
 	"github.com/quantum-secure-cloud/qsc/quantum/tails"
 )
 
-func ends(t testing.TB, d Device, loss float64, seed byte) [2]distill.Protocol {
-	t.Helper()
-	var e [2]distill.Protocol
-	for role := range e {
-		p, err := d.Protocol(distill.Setup{
-			Role: distill.Role(role), Channel: quantum.Channel{Loss: loss},
-			World: quantum.World{Seed: [32]byte{seed}, Start: distilltest.At(0).At},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		e[role] = p
-	}
-	return e
-}
-
-func differ(a, b distill.Bits) (n int) {
-	for i := range a.N {
-		if a.Bit(i) != b.Bit(i) {
-			n++
-		}
-	}
-	return n
-}
-
-// chiSquare is the probability of a deviation as large as that of the counts.
-func chiSquare(t *testing.T, got, want []float64) float64 {
-	t.Helper()
-	chi, k := 0.0, 0.0
-	for i := range got {
-		if want[i] < 20 {
-			continue // too few for the distribution to be that of χ²
-		}
-		chi, k = chi+(got[i]-want[i])*(got[i]-want[i])/want[i], k+1
-	}
-	if k < 5 {
-		t.Fatalf("%g classes with enough counts", k)
-	}
-	return distuv.ChiSquared{K: k}.Survival(chi)
-}
-
 // Every class of event against the closed gains: the tallies of Bob, his raw bits,
 // and the wrong detectors.
 func TestEventsFollowTheCountLevel(t *testing.T) {
@@ -67,7 +25,7 @@ func TestEventsFollowTheCountLevel(t *testing.T) {
 		d := preset(t, "sns-live")
 		d.PDc, d.EMis, d.Block, d.PSignal, d.P0 = c.dark, c.mis, 60_000, 0.6, 0.2
 		d.P1 = 0.5
-		s, errs := distilltest.Sift(t.Context(), ends(t, d, c.loss, 1), distilltest.At(0))
+		s, errs := distilltest.Sift(t.Context(), distilltest.Ends(t, d, c.loss, 1), distilltest.At(0))
 		if errs[0] != nil || errs[1] != nil {
 			t.Fatal(name, errs)
 		}
@@ -79,7 +37,7 @@ func TestEventsFollowTheCountLevel(t *testing.T) {
 			t.Errorf("%s: the ends count otherwise", name)
 		}
 		want := d.expect(d.Arm(quantum.Channel{Loss: c.loss}), got.Windows)
-		if p := chiSquare(t, list(got), list(want)); p < 1e-4 {
+		if p := distilltest.Fit(t, list(got), list(want), 20); p < 1e-4 {
 			t.Errorf("%s: p = %.1e\n%.0f\n%.0f", name, p, list(got), list(want))
 		}
 	}
@@ -111,10 +69,10 @@ func TestStationFollowsTheGains(t *testing.T) {
 			sum += want[i*int(sources)+j]
 		}
 	}
-	if p := chiSquare(t, got[:], want); p < 1e-4 {
+	if p := distilltest.Fit(t, got[:], want, 20); p < 1e-4 {
 		t.Errorf("p = %.1e\n%.0f\n%.0f", p, got, want)
 	}
-	if !near(sum, windows*d.announced(e), 1e-9) {
+	if !distilltest.Near(sum, windows*d.announced(e), 1e-9) {
 		t.Errorf("%g announcements expected, by the mean %g", sum, windows*d.announced(e))
 	}
 }
@@ -122,7 +80,7 @@ func TestStationFollowsTheGains(t *testing.T) {
 func TestBothEndsSiftAndPair(t *testing.T) {
 	d, ch := preset(t, "sns-live"), quantum.Channel{Loss: 20}
 	d.Block = 200_000
-	e := ends(t, d, ch.Loss, 2)
+	e := distilltest.Ends(t, d, ch.Loss, 2)
 	s, errs := distilltest.Sift(t.Context(), e, distilltest.At(time.Second))
 	if errs[0] != nil || errs[1] != nil {
 		t.Fatal(errs)
@@ -133,10 +91,10 @@ func TestBothEndsSiftAndPair(t *testing.T) {
 	c := s[0].Private.(Counts)
 	kept, wrong, _ := d.raw(d.Arm(ch)).paired()
 	kept *= c.Windows * d.odds().signal
-	if got := float64(s[0].Bits.N); !near(got, kept, 0.02) {
+	if got := float64(s[0].Bits.N); !distilltest.Near(got, kept, 0.02) {
 		t.Errorf("%g bits after pairing, predicted %g", got, kept)
 	}
-	if errors, mean := float64(differ(s[0].Bits, s[1].Bits)), wrong*kept; math.Abs(errors-mean) > 5*math.Sqrt(mean)+5 {
+	if errors, mean := float64(distilltest.Differ(s[0].Bits, s[1].Bits)), wrong*kept; math.Abs(errors-mean) > 5*math.Sqrt(mean)+5 {
 		t.Errorf("%g errors after pairing, predicted %g", errors, mean)
 	}
 	var l [2]distill.Length
@@ -149,7 +107,7 @@ func TestBothEndsSiftAndPair(t *testing.T) {
 		}
 	}
 	want, _ := d.bits(d.estimate(d.expect(d.Arm(ch), c.Windows)), 0, 2640, 1e-10)
-	if l[0].Bits != l[1].Bits || l[0].Bits <= 0 || !near(float64(l[0].Bits), want, 0.35) || l[0].Phi <= 0 || l[0].Bound != Jiang2021 {
+	if l[0].Bits != l[1].Bits || l[0].Bits <= 0 || !distilltest.Near(float64(l[0].Bits), want, 0.35) || l[0].Phi <= 0 || l[0].Bound != Jiang2021 {
 		t.Errorf("lengths %d and %d, from expected counts %.0f", l[0].Bits, l[1].Bits, want)
 	}
 	few, err := e[0].Length(s[0], distill.Outcome{Sifted: int64(s[0].Bits.N), Kept: int64(s[0].Bits.N) * 9 / 10, Leak: 2000, EpsCor: 1e-10})
@@ -181,7 +139,7 @@ func TestEstimatesHoldOverManyRuns(t *testing.T) {
 func TestAttacks(t *testing.T) {
 	d := preset(t, "sns-live")
 	d.Block, d.PSignal, d.Slice = 60_000, 0.5, 0.4
-	e := ends(t, d, 15, 3)
+	e := distilltest.Ends(t, d, 15, 3)
 	run := func(a quantum.Attack) (bits int64, qber float64, errs [2]error) {
 		if err := e[1].(quantum.Attackable).Attack(a); err != nil {
 			t.Fatal(err)
@@ -220,27 +178,15 @@ func TestAttacks(t *testing.T) {
 func TestFaultsHaveTheirKinds(t *testing.T) {
 	d := preset(t, "sns-live")
 	d.MaxBlockS = 1
-	_, errs := distilltest.Sift(t.Context(), ends(t, d, 120, 4), distilltest.At(0))
+	_, errs := distilltest.Sift(t.Context(), distilltest.Ends(t, d, 120, 4), distilltest.At(0))
 	if !qsc.IsKind(errs[0], qsc.Scarce) || !qsc.IsKind(errs[1], qsc.Scarce) {
 		t.Error(errs)
 	}
-	p := ends(t, d, 20, 4)[0]
+	p := distilltest.Ends(t, d, 20, 4)[0]
 	if _, err := p.Length(&distill.Sifted{Private: Counts{}}, distill.Outcome{}); !qsc.IsKind(err, qsc.Scarce) {
 		t.Error(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-	defer cancel()
-	now := time.Now()
-	alice, bob := distilltest.Both(ctx, func(ctx context.Context, role distill.Role, w *distilltest.Wire) error {
-		p, err := d.Protocol(distill.Setup{Role: role, Pace: true, Channel: quantum.Channel{Loss: 20}, World: quantum.World{Start: now}})
-		if err == nil {
-			_, err = p.Sift(ctx, w, distill.Start{At: now})
-		}
-		return err
-	})
-	if !qsc.IsKind(alice, qsc.Timeout) && !qsc.IsKind(bob, qsc.Timeout) { // the first to end cuts the wire
-		t.Error(alice, bob)
-	}
+	distilltest.Stops(t, d, quantum.Channel{Loss: 20})
 }
 
 // What the other end sends may be anything: an error, never a panic.
@@ -249,7 +195,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add(make([]byte, 8*tallies), make([]byte, 16))
 	d := preset(f, "sns-live")
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		e := ends(t, d, 20, 5)
+		e := distilltest.Ends(t, d, 20, 5)
 		check := func(err error) {
 			if err != nil && !qsc.IsKind(err, qsc.Corrupt) {
 				t.Error(err)
@@ -274,7 +220,7 @@ func FuzzMessages(f *testing.F) {
 func BenchmarkSift(b *testing.B) {
 	d := preset(b, "sns-live")
 	d.Block = 100_000
-	e := ends(b, d, 31.7, 6)
+	e := distilltest.Ends(b, d, 31.7, 6)
 	start, n := distilltest.At(0), 0.0
 	for b.Loop() {
 		s, errs := distilltest.Sift(b.Context(), e, start)

@@ -1,6 +1,6 @@
-// Package distilltest holds doubles for tests of protocols and reconcilers: a
-// pair of wires in memory and a round between two ends. It is imported by tests
-// only.
+// Package distilltest is for tests of protocols and reconcilers: doubles, such as a
+// pair of wires in memory, rounds between two ends, and what their results are
+// compared with. It is imported by tests only.
 package distilltest
 
 import (
