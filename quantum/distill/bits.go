@@ -3,10 +3,24 @@ package distill
 import (
 	"encoding/binary"
 	"math/bits"
+	"sync"
 )
 
 // maxBits bounds the raw key of a round: what privacy amplification takes.
 const maxBits = 1 << 27
+
+// buffers keeps the large memory of rounds for those to come. What is given holds
+// nothing secret any more.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) take(n int) []uint64 {
+	if w, ok := b.pool.Get().(*[]uint64); ok && cap(*w) >= n {
+		return (*w)[:n]
+	}
+	return make([]uint64, n)
+}
+
+func (b *buffers) give(w []uint64) { b.pool.Put(&w) }
 
 // toBytes writes words as bytes: bit i of byte j is bit 8j+i.
 func toBytes(dst []byte, src []uint64) {

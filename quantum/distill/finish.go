@@ -23,7 +23,7 @@ type leftover struct {
 // erased; their numbers never serve again.
 func (l *Link) finish(p *plan) {
 	defer p.erase()
-	out := make([]uint64, p.said.bits/64)
+	out := p.key.W[:p.said.bits/64] // the hash may take the place of what it hashes
 	seed, err := toeplitz.NewSeed(p.seed, p.key.N, int(p.said.bits))
 	if err != nil {
 		l.spoilt(qsc.E("distill.Amplify", qsc.Other, string(l.cfg.Link), "%w", err))
@@ -31,8 +31,8 @@ func (l *Link) finish(p *plan) {
 	}
 	seed.Hash(out, p.key.W)
 	seed.Release()
+	l.spare.give(p.seed)
 	blocks, ok := l.divide(p, out)
-	clear(out)
 	r := l.record(p)
 	err = l.keep(r)
 	if err == nil && !ok {
@@ -64,30 +64,30 @@ func (l *Link) divide(p *plan, out []uint64) (blocks []quantum.KeyBlock, ok bool
 		l.state.masks[n-1].masks.Zeroise()
 		l.state.masks = l.state.masks[:n-1]
 	}
-	old := l.left.words
+	old, rest := l.left.words, out[len(fresh)/8:]
+	defer clear(old)
 	if p.carry == 0 {
-		clear(old)
 		old = nil
 	}
 	if len(old) != p.carry {
 		l.left.words = nil
 		return nil, false
 	}
-	stream := slices.Concat(old, out[len(fresh)/8:])
-	clear(old)
-	defer clear(stream)
-	u := int(l.cfg.Block / 8)
 	for i := range p.said.names {
-		blocks = append(blocks, l.block(p, i, stream[i*u:(i+1)*u]))
+		raw := make([]byte, l.cfg.Block)
+		k := min(len(old), len(raw)/8)
+		n := len(raw)/8 - k
+		toBytes(raw, old[:k])
+		toBytes(raw[8*k:], rest[:n])
+		blocks = append(blocks, l.block(p, i, raw))
+		old, rest = old[k:], rest[n:]
 	}
-	l.left.words = slices.Clone(stream[len(blocks)*u:])
+	l.left.words = slices.Concat(old, rest)
 	return blocks, true
 }
 
-// block makes a key block of its words.
-func (l *Link) block(p *plan, i int, words []uint64) quantum.KeyBlock {
-	raw := make([]byte, 8*len(words))
-	toBytes(raw, words)
+// block makes a key block of its bytes, which become its own.
+func (l *Link) block(p *plan, i int, raw []byte) quantum.KeyBlock {
 	q, f := p.quality()
 	return quantum.KeyBlock{Link: l.cfg.Link, ID: p.said.names[i], Epoch: l.cfg.Epoch, Seq: p.start.seq + uint64(i),
 		Key: qsc.NewSecret(raw), QBER: q, Efficiency: f, EpsSec: p.bound.EpsSec + p.epsAuth, EpsCor: p.bound.EpsCor + p.epsAuth,

@@ -63,6 +63,7 @@ type Link struct {
 	cancel context.CancelFunc
 	jobs   sync.WaitGroup // the rounds
 	ending sync.WaitGroup // the end of a round, beside the next round
+	spare  buffers        // of rounds
 	tamper atomic.Uint64  // probability times 2³²
 	wake   chan struct{}  // blocks are there
 	room   chan struct{}  // blocks are gone

@@ -3,7 +3,6 @@ package distill
 import (
 	"context"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -134,8 +133,9 @@ func (s *session) reconcile(ctx context.Context, p *plan) (err error) {
 			return qsc.E("distill.Reconcile", qsc.Invalid, string(s.l.cfg.Link), "the protocol leaves errors and the link has no reconciler")
 		}
 		if me == Bob {
-			before = Bits{slices.Clone(x.Bits.W), x.Bits.N}
-			defer before.Zeroise()
+			before = Bits{s.l.spare.take(len(x.Bits.W)), x.Bits.N}
+			copy(before.W, x.Bits.W)
+			defer func() { before.Zeroise(); s.l.spare.give(before.W) }()
 		}
 		if c, err = s.l.cfg.Reconciler.Reconcile(ctx, s.c, me, x.Bits, x.QBER); err != nil {
 			return err
@@ -196,7 +196,7 @@ func (l *Link) blocks(p *plan) int {
 // change any more.
 func (s *session) drawSeed(ctx context.Context, p *plan) error {
 	n := p.key.N - 1
-	p.seed = make([]uint64, (n+63)/64)
+	p.seed = s.l.spare.take((n + 63) / 64)
 	var buf []byte
 	if s.l.cfg.Role == Alice {
 		buf = make([]byte, min(maxPart, 8*len(p.seed)))
