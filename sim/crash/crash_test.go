@@ -53,7 +53,7 @@ func TestCrashLoop(t *testing.T) {
 func loop(t *testing.T, kind string, seed, which uint64, n int) {
 	w := &world{network: open(t, kind), seed: seed, which: which, model: newModel()}
 	t.Logf("QSC_SEED=%d", w.seed)
-	for _, p := range w.taps {
+	for _, p := range w.Taps {
 		p.Forbid(mark)
 	}
 	done := make(chan struct{})
@@ -69,15 +69,15 @@ func loop(t *testing.T, kind string, seed, which uint64, n int) {
 	}
 	w.verify()
 	w.oneDown()
-	files, size := scanDisk(t, w.fleet.Dir(), mark)
-	t.Logf("%d kills, %d cuts, %d couriers killed; %s; %d files of %d bytes searched", w.kills, w.cuts, w.shot, w.pads.Counts(), files, size)
+	files, size := scanDisk(t, w.Fleet.Dir(), mark)
+	t.Logf("%d kills, %d cuts, %d couriers killed; %s; %d files of %d bytes searched", w.kills, w.cuts, w.shot, w.Pads.Counts(), files, size)
 }
 
 // oneDown reads everything with each site gone.
 func (w *world) oneDown() {
-	w.t.Helper()
+	w.T.Helper()
 	for _, id := range sites {
-		w.kill(id)
+		w.Kill(id)
 		w.readAll()
 		w.revive(false)
 	}

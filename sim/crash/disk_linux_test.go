@@ -37,9 +37,9 @@ func TestFullDiskAtPut(t *testing.T) {
 	if _, err := n.store("before", "", data); err != nil {
 		t.Fatal(err)
 	}
-	n.stop("c")
-	site := filepath.Join(n.fleet.NodeDir("c"), "site")
-	full := filepath.Join(n.dir, "full")
+	n.Stop("c")
+	site := filepath.Join(n.Fleet.NodeDir("c"), "site")
+	full := filepath.Join(n.Dir, "full")
 	small(t, full, "1m")
 	if err := os.Rename(site, site+".kept"); err != nil {
 		t.Fatal(err)
@@ -47,8 +47,8 @@ func TestFullDiskAtPut(t *testing.T) {
 	if err := os.Symlink(full, site); err != nil {
 		t.Fatal(err)
 	}
-	n.mustStart("c")
-	n.linked()
+	n.MustStart("c")
+	n.Linked()
 	_, err := n.store("all", "", data)
 	wantKind(t, err, qsc.NoSpace)
 	rep, err := n.store("two", "two", data)
@@ -57,13 +57,13 @@ func TestFullDiskAtPut(t *testing.T) {
 	}
 	n.wantBack("two", data)
 	n.wantBack("before", data)
-	n.stop("c")
+	n.Stop("c")
 	if err := errors.Join(os.Remove(site), os.Rename(site+".kept", site)); err != nil {
 		t.Fatal(err)
 	}
-	n.mustStart("c")
-	n.linked()
-	n.until("the repair", func() bool {
+	n.MustStart("c")
+	n.Linked()
+	n.Until("the repair", func() bool {
 		o, err := n.home.Stat(t.Context(), "two")
 		return err == nil && o.State == "stored"
 	})
@@ -72,8 +72,8 @@ func TestFullDiskAtPut(t *testing.T) {
 // A provisioning that does not fit adds nothing at either end, and the link goes on.
 func TestFullDiskAtProvision(t *testing.T) {
 	n := prepare(t, preshared)
-	l := n.net.Links[0]
-	stock := filepath.Join(n.fleet.NodeDir(l.Ends[1]), "links", string(l.ID), "stock")
+	l := n.Net.Links[0]
+	stock := filepath.Join(n.Fleet.NodeDir(l.Ends[1]), "links", string(l.ID), "stock")
 	if out, err := os.ReadDir(stock); err != nil || len(out) == 0 {
 		t.Fatal("no first stock:", err)
 	}
@@ -93,18 +93,18 @@ func TestFullDiskAtProvision(t *testing.T) {
 		}
 		write(t, filepath.Join(stock, f.Name()), b)
 	}
-	if err := n.fleet.Start(t.Context()); err != nil {
+	if err := n.Fleet.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	n.linked()
-	_, err = node.Provision(t.Context(), n.fleet.Network(), n.fleet.Dir(), l.ID, node.ProvisionOptions{Size: 32 << 20})
+	n.Linked()
+	_, err = node.Provision(t.Context(), n.Fleet.Network(), n.Fleet.Dir(), l.ID, node.ProvisionOptions{Size: 32 << 20})
 	wantKind(t, err, qsc.NoSpace)
 	data := content(1, 200_000)
 	if _, err := n.store("o", "", data); err != nil {
 		t.Fatal(err)
 	}
 	n.wantBack("o", data)
-	if _, err := node.Provision(t.Context(), n.fleet.Network(), n.fleet.Dir(), l.ID, node.ProvisionOptions{Size: 1 << 20}); err != nil {
+	if _, err := node.Provision(t.Context(), n.Fleet.Network(), n.Fleet.Dir(), l.ID, node.ProvisionOptions{Size: 1 << 20}); err != nil {
 		t.Error("a smaller one:", err)
 	}
 	n.accounts()

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -19,20 +18,20 @@ import (
 )
 
 func (n *network) store(name, policy string, data []byte) (admin.Report, error) {
-	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(n.T.Context(), patience)
 	defer cancel()
 	return n.home.Put(ctx, name, bytes.NewReader(data), admin.PutOptions{Policy: policy, Size: int64(len(data))})
 }
 
 // wantBack reads an object and returns who did not do his part.
 func (n *network) wantBack(name string, data []byte) map[qsc.SiteID]string {
-	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+	n.T.Helper()
+	ctx, cancel := context.WithTimeout(n.T.Context(), patience)
 	defer cancel()
 	var got bytes.Buffer
 	rep, err := n.home.Get(ctx, name, &got, 0, -1)
 	if err != nil || !bytes.Equal(got.Bytes(), data) {
-		n.t.Fatalf("%d of %d bytes came back: %v", got.Len(), len(data), err)
+		n.T.Fatalf("%d of %d bytes came back: %v", got.Len(), len(data), err)
 	}
 	faults := map[qsc.SiteID]string{}
 	for _, f := range rep.Faults {
@@ -86,14 +85,11 @@ func TestSiteStandsStill(t *testing.T) {
 
 // still runs do while a node is stopped.
 func (n *network) still(id qsc.NodeID, do func()) {
-	n.t.Helper()
-	pid := n.fleet.PID(id)
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		n.t.Fatal(err)
-	}
+	n.T.Helper()
+	thaw := n.Freeze(id)
 	defer func() {
-		_ = syscall.Kill(pid, syscall.SIGCONT)
-		n.linked()
+		thaw()
+		n.Linked()
 	}()
 	do()
 }
@@ -105,7 +101,7 @@ func TestTwoProcessesOneDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(exe, "node", "--config", filepath.Join(n.fleet.NodeDir("a"), "node.toml"), "--supervised").CombinedOutput()
+	out, err := exec.Command(exe, "node", "--config", filepath.Join(n.Fleet.NodeDir("a"), "node.toml"), "--supervised").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "in use by process") {
 		t.Errorf("a second process on a directory: %v, %q", err, out)
 	}
@@ -126,20 +122,20 @@ func TestRottenShareIsMended(t *testing.T) {
 	}
 	// Two of three are read: with b gone, a must be one of them.
 	n.rot("a")
-	n.kill("b")
+	n.Kill("b")
 	err := func() error { _, err := n.home.Get(t.Context(), "o", io.Discard, 0, -1); return err }()
 	wantKind(t, err, qsc.Tampered)
 	if err == nil || !strings.Contains(err.Error(), "a") {
 		t.Error("the error does not name the site:", err)
 	}
-	n.mustStart("b")
-	n.linked()
+	n.MustStart("b")
+	n.Linked()
 	n.wantBack("o", data)
-	n.until("the repair", func() bool {
+	n.Until("the repair", func() bool {
 		o, err := n.home.Stat(t.Context(), "o")
 		return err == nil && o.State == "stored"
 	})
-	n.kill("b")
+	n.Kill("b")
 	if faults := n.wantBack("o", data); faults["a"] != "" {
 		t.Errorf("after the repair: %v", faults)
 	}
@@ -147,27 +143,27 @@ func TestRottenShareIsMended(t *testing.T) {
 
 // rot changes a byte in the middle of every segment of a site.
 func (n *network) rot(id qsc.NodeID) {
-	n.t.Helper()
-	files, err := filepath.Glob(filepath.Join(n.fleet.NodeDir(id), "site", "seg-*"))
+	n.T.Helper()
+	files, err := filepath.Glob(filepath.Join(n.Fleet.NodeDir(id), "site", "seg-*"))
 	if err != nil || len(files) == 0 {
-		n.t.Fatal("no segments:", err)
+		n.T.Fatal("no segments:", err)
 	}
 	for _, path := range files {
 		f, err := os.OpenFile(path, os.O_RDWR, 0)
 		if err != nil {
-			n.t.Fatal(err)
+			n.T.Fatal(err)
 		}
 		b := make([]byte, 1)
 		const at = 500_000 // of a share of a million
 		if _, err := f.ReadAt(b, at); err != nil {
-			n.t.Fatal(err)
+			n.T.Fatal(err)
 		}
 		b[0] ^= 0x55
 		if _, err := f.WriteAt(b, at); err != nil {
-			n.t.Fatal(err)
+			n.T.Fatal(err)
 		}
 		if err := f.Close(); err != nil {
-			n.t.Fatal(err)
+			n.T.Fatal(err)
 		}
 	}
 }
@@ -175,8 +171,8 @@ func (n *network) rot(id qsc.NodeID) {
 // Descriptions that are cut short or damaged are refused with the place.
 func TestDamagedDescriptions(t *testing.T) {
 	n := open(t, preshared)
-	n.stop("a")
-	dir := n.fleet.NodeDir("a")
+	n.Stop("a")
+	dir := n.Fleet.NodeDir("a")
 	for _, file := range []string{"detour.toml", "node.toml"} {
 		path := filepath.Join(dir, file)
 		good, err := os.ReadFile(path)
@@ -188,7 +184,7 @@ func TestDamagedDescriptions(t *testing.T) {
 			"unknown key": append([]byte("colour = 3\n"), good...), "empty": nil,
 		} {
 			write(t, path, bad)
-			err := n.start("a")
+			err := n.StartNode("a")
 			wantKind(t, err, qsc.Invalid)
 			if err != nil && name != "empty" && !strings.Contains(err.Error(), "line") && !strings.Contains(err.Error(), ".toml:") {
 				t.Errorf("%s, %s: no place in: %v", file, name, err)
@@ -196,24 +192,24 @@ func TestDamagedDescriptions(t *testing.T) {
 		}
 		write(t, path, good)
 	}
-	n.mustStart("a")
-	n.linked()
+	n.MustStart("a")
+	n.Linked()
 }
 
 // What a frame has used is zero in the rings at both ends once they are closed.
 func TestUsedPadsAreErased(t *testing.T) {
 	n := open(t, preshared)
 	n.life("o", content(1, 500_000))
-	for _, d := range n.net.Nodes {
-		n.stop(d.ID)
+	for _, d := range n.Net.Nodes {
+		n.Stop(d.ID)
 	}
 	looked := 0
-	for _, l := range n.net.Links {
+	for _, l := range n.Net.Links {
 		for lane := range 4 {
-			for _, u := range n.pads.Uses(l.ID, otp.Lane(lane)) {
+			for _, u := range n.Pads.Uses(l.ID, otp.Lane(lane)) {
 				for _, end := range l.Ends {
 					looked++
-					path := filepath.Join(n.fleet.NodeDir(end), "links", string(l.ID), "ledger", "lane"+string(rune('0'+lane))+".pad")
+					path := filepath.Join(n.Fleet.NodeDir(end), "links", string(l.ID), "ledger", "lane"+string(rune('0'+lane))+".pad")
 					if !zeroAt(t, path, u) {
 						t.Fatalf("%s: pad [%d, %d) was used and is still there", path, u.Pos, u.End)
 					}
@@ -251,21 +247,21 @@ func TestRestoredBackupIsRefused(t *testing.T) {
 			if _, err := n.store("early", "", data); err != nil {
 				t.Fatal(err)
 			}
-			n.stop(id)
-			old := filepath.Join(n.dir, "backup")
-			copyDir(t, n.fleet.NodeDir(id), old)
-			n.mustStart(id)
-			n.linked()
+			n.Stop(id)
+			old := filepath.Join(n.Dir, "backup")
+			copyDir(t, n.Fleet.NodeDir(id), old)
+			n.MustStart(id)
+			n.Linked()
 			n.life("late", data)
 			n.wantBack("early", data)
-			n.stop(id)
-			if err := os.RemoveAll(n.fleet.NodeDir(id)); err != nil {
+			n.Stop(id)
+			if err := os.RemoveAll(n.Fleet.NodeDir(id)); err != nil {
 				t.Fatal(err)
 			}
-			copyDir(t, old, n.fleet.NodeDir(id))
-			n.mustStart(id)
-			n.until("the refusal", func() bool {
-				s, err := admin.NewClient(n.fleet.NodeDir(id)).Status(t.Context())
+			copyDir(t, old, n.Fleet.NodeDir(id))
+			n.MustStart(id)
+			n.Until("the refusal", func() bool {
+				s, err := n.Client(id).Status(t.Context())
 				for _, l := range s.Links {
 					if l.Up || l.Why == "" {
 						return false
@@ -273,7 +269,7 @@ func TestRestoredBackupIsRefused(t *testing.T) {
 				}
 				return err == nil
 			})
-			t.Log(n.status(id).Alarms)
+			t.Log(n.Status(id).Alarms)
 			n.oracles()
 		})
 	}

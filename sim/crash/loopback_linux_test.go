@@ -102,7 +102,7 @@ func (s *sniffer) close() {
 func TestLoopbackCaptureShowsNothing(t *testing.T) {
 	n := open(t, preshared)
 	ports := map[uint16]bool{}
-	for _, p := range n.taps {
+	for _, p := range n.Taps {
 		for _, addr := range []string{p.Addr, p.Target} {
 			_, port, _ := net.SplitHostPort(addr)
 			number, _ := strconv.ParseUint(port, 10, 16)
@@ -116,7 +116,7 @@ func TestLoopbackCaptureShowsNothing(t *testing.T) {
 	data := content(2, 1<<20)
 	const name = "ward-7/patient-genome.cram"
 	n.life(name, data)
-	n.until("the captured put and get", func() bool { return s.seen() > 10*len(data)*9/10 }) // 5 shares, before and behind the taps
+	n.Until("the captured put and get", func() bool { return s.seen() > 10*len(data)*9/10 }) // 5 shares, before and behind the taps
 	s.close()
 	for k, b := range s.streams {
 		for i, what := range forbidden(name) {

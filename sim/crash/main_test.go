@@ -3,45 +3,22 @@ package crash
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/node"
 	"github.com/quantum-secure-cloud/qsc/node/fleet"
+	"github.com/quantum-secure-cloud/qsc/sim/fleettest"
 )
 
-// childEnv makes a process of this test binary a node or a courier: go test
-// needs nothing built before.
-const childEnv = "QSC_CRASH_CHILD"
+func TestMain(m *testing.M) { fleettest.Main(m, child) }
 
-func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" && len(os.Args) > 1 {
-		if err := child(os.Args[1:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	if err := os.Setenv(childEnv, "1"); err != nil {
-		panic(err)
-	}
-	os.Exit(m.Run())
-}
-
-// child is what the fleet starts, with the arguments of qsc, and the courier.
-func child(args []string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
-	switch {
-	case len(args) == 4 && args[0] == "node":
-		return fleet.Run(ctx, args[2], true, slog.New(slog.NewTextHandler(os.Stderr, nil)))
-	case len(args) == 4 && args[0] == "provision":
+// child is the courier: a process of this binary that is no node.
+func child(ctx context.Context, args []string) error {
+	if len(args) == 4 && args[0] == "provision" {
 		return courier(ctx, args[1], qsc.LinkID(args[2]), args[3])
 	}
 	return fmt.Errorf("not a child's arguments: %q", args)

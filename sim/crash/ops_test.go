@@ -60,7 +60,7 @@ func planSize(r *rand.Rand) int {
 // do runs an operation and tells the model. What comes back is a fault of the
 // system, not of the operation.
 func (w *world) do(o op) (result string, fault error) {
-	ctx, cancel := context.WithTimeout(w.t.Context(), opTime)
+	ctx, cancel := context.WithTimeout(w.T.Context(), opTime)
 	defer cancel()
 	var err error
 	switch o.kind {

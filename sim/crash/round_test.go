@@ -41,11 +41,11 @@ func (w *world) note(format string, args ...any) {
 
 // fatal ends the test with the way to see it again.
 func (w *world) fatal(format string, args ...any) {
-	w.t.Helper()
+	w.T.Helper()
 	w.mu.Lock()
 	last := strings.Join(w.diary[max(0, len(w.diary)-40):], "\n")
 	w.mu.Unlock()
-	w.t.Fatalf("%s\nQSC_SEED=%d shows the same plan again; what was done last:\n%s", fmt.Sprintf(format, args...), w.seed, last)
+	w.T.Fatalf("%s\nQSC_SEED=%d shows the same plan again; what was done last:\n%s", fmt.Sprintf(format, args...), w.seed, last)
 }
 
 // plan is one round.
@@ -88,7 +88,7 @@ const names = 7
 func (w *world) planFault(r *rand.Rand) fault {
 	f := fault{kind: []string{"kill", "kill", "kill", "kill", "stillborn", "cut", "courier"}[r.IntN(7)]}
 	f.node = append([]qsc.NodeID{home}, sites...)[r.IntN(1+len(sites))]
-	f.link = w.net.Links[r.IntN(len(w.net.Links))].ID
+	f.link = w.Net.Links[r.IntN(len(w.Net.Links))].ID
 	f.on = tap.Event(r.IntN(tap.Events))
 	f.n = map[tap.Event]int64{tap.BytesPassed: r.Int64N(2 << 20), tap.FramesPassed: r.Int64N(40), tap.OpsBegun: 1 + r.Int64N(3), tap.OpsEnded: 1 + r.Int64N(2)}[f.on]
 	if f.kind == "cut" {
@@ -106,23 +106,23 @@ func (w *world) round(i int) {
 	done := make(chan struct{}) // all operations have ended
 	var faults, ops sync.WaitGroup
 	for _, f := range p.faults {
-		at := w.prog.After(f.on, f.n)
+		at := w.Prog.After(f.on, f.n)
 		faults.Go(func() { w.inflict(f, at, done) })
 	}
 	wrong := make([]error, len(p.ops))
 	for k, o := range p.ops {
 		ops.Go(func() {
-			w.prog.Add(tap.OpsBegun, 1)
+			w.Prog.Add(tap.OpsBegun, 1)
 			result, err := w.do(o)
 			w.note("  %v: %s", o, result)
 			wrong[k] = err
-			w.prog.Add(tap.OpsEnded, 1)
+			w.Prog.Add(tap.OpsEnded, 1)
 		})
 	}
 	ops.Wait()
 	close(done)
 	faults.Wait()
-	w.prog.Forget()
+	w.Prog.Forget()
 	for k, err := range wrong {
 		if err != nil {
 			w.fatal("%v: %v", p.ops[k], err)
@@ -142,8 +142,8 @@ func (w *world) keepSupplied(done <-chan struct{}) {
 		case <-done:
 			return
 		case <-tick.C:
-			if err := w.provision(3<<20, 4<<20); err != nil && !qsc.IsKind(err, qsc.Unreachable) && w.t.Context().Err() == nil {
-				w.t.Error("provision: ", err)
+			if err := w.provision(3<<20, 4<<20); err != nil && !qsc.IsKind(err, qsc.Unreachable) && w.T.Context().Err() == nil {
+				w.T.Error("provision: ", err)
 			}
 		}
 	}
@@ -158,19 +158,19 @@ func (w *world) inflict(f fault, at, done <-chan struct{}) {
 	switch f.kind {
 	case "cut":
 		w.note("  ! cut %s", f.link)
-		w.taps[f.link].Cut()
+		w.Taps[f.link].Cut()
 		w.count(&w.cuts)
 	case "courier":
 		w.shootCourier(f)
 	default:
 		w.note("  ! kill %s, again at once: %t", f.node, f.soon)
-		w.kill(f.node)
+		w.Kill(f.node)
 		w.count(&w.kills)
 		if f.kind == "stillborn" {
 			w.stillborn(f)
 		}
 		if f.soon {
-			_ = w.start(f.node) // two faults may meet at one node; revive looks after it
+			_ = w.StartNode(f.node) // two faults may meet at one node; revive looks after it
 		}
 	}
 }
@@ -184,22 +184,22 @@ func (w *world) count(n *int) {
 // stillborn kills a node while it starts.
 func (w *world) stillborn(f fault) {
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = w.start(f.node) }) // it may be ready before it is killed, or not
-	time.Sleep(f.wait)                    // not for anything to happen: the random moment itself
-	w.kill(f.node)
+	wg.Go(func() { _ = w.StartNode(f.node) }) // it may be ready before it is killed, or not
+	time.Sleep(f.wait)                        // not for anything to happen: the random moment itself
+	w.Kill(f.node)
 	wg.Wait()
-	w.kill(f.node)
+	w.Kill(f.node)
 	w.count(&w.kills)
 }
 
 // shootCourier kills a provisioning at one of its steps.
 func (w *world) shootCourier(f fault) {
-	if w.net.Links[0].Kind != "preshared" {
+	if w.Net.Links[0].Kind != "preshared" {
 		return
 	}
 	cmd, err := w.carry(f.link, 1<<20)
 	if err != nil {
-		w.t.Error(err)
+		w.T.Error(err)
 		return
 	}
 	out, err := cmd.StdoutPipe()
@@ -207,7 +207,7 @@ func (w *world) shootCourier(f fault) {
 		err = cmd.Start()
 	}
 	if err != nil {
-		w.t.Error(err)
+		w.T.Error(err)
 		return
 	}
 	steps, _ := io.CopyN(io.Discard, out, f.n%40)
@@ -220,9 +220,9 @@ func (w *world) shootCourier(f fault) {
 
 // revive starts what is down; with leave a site may stay down for a while.
 func (w *world) revive(leave bool) {
-	w.t.Helper()
-	for _, d := range w.net.Nodes {
-		if w.fleet.PID(d.ID) != 0 {
+	w.T.Helper()
+	for _, d := range w.Net.Nodes {
+		if w.Fleet.PID(d.ID) != 0 {
 			continue
 		}
 		if leave && d.ID != home {
@@ -230,16 +230,16 @@ func (w *world) revive(leave bool) {
 			w.note("  %s stays down", d.ID)
 			continue
 		}
-		if err := w.start(d.ID); err != nil {
+		if err := w.StartNode(d.ID); err != nil {
 			w.fatal("node %s does not start again: %v", d.ID, err)
 		}
 	}
-	w.linked()
+	w.Linked()
 }
 
 // verify brings everything up and looks at every object.
 func (w *world) verify() {
-	w.t.Helper()
+	w.T.Helper()
 	w.note("verify")
 	w.revive(false)
 	w.repaired()
@@ -250,9 +250,9 @@ func (w *world) verify() {
 
 // repaired waits until no object is degraded.
 func (w *world) repaired() {
-	w.t.Helper()
-	w.until("repair", func() bool {
-		l, err := w.home.List(w.t.Context(), "", "", 1000)
+	w.T.Helper()
+	w.Until("repair", func() bool {
+		l, err := w.home.List(w.T.Context(), "", "", 1000)
 		if err != nil {
 			w.fatal("list: %v", err)
 		}
@@ -262,13 +262,13 @@ func (w *world) repaired() {
 
 // readAll reads every name. What is found then is what it holds from now on.
 func (w *world) readAll() {
-	w.t.Helper()
+	w.T.Helper()
 	for _, name := range w.model.list() {
 		var got bytes.Buffer
 		var err error
-		w.until("key for "+name, func() bool {
+		w.Until("key for "+name, func() bool {
 			got.Reset()
-			_, err = w.home.Get(w.t.Context(), name, &got, 0, -1)
+			_, err = w.home.Get(w.T.Context(), name, &got, 0, -1)
 			return !qsc.IsKind(err, qsc.Exhausted) || got.Len() > 0
 		})
 		if qsc.IsKind(err, qsc.NotFound) && w.model.mayBeAbsent(name) {
@@ -277,7 +277,7 @@ func (w *world) readAll() {
 		}
 		v, ok := w.model.match(name, got.Bytes(), 0, -1, err == nil)
 		if err != nil || !ok {
-			w.fatal("%s: %d bytes and %v came back; possible: %v; %s", name, got.Len(), err, w.model.get(name), w.tell())
+			w.fatal("%s: %d bytes and %v came back; possible: %v; %s", name, got.Len(), err, w.model.get(name), w.Tell())
 		}
 		w.model.settle(name, v)
 	}

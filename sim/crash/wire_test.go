@@ -29,21 +29,21 @@ func forbidden(name string) (all [][]byte) {
 // life puts, reads, asks for and removes an object, and fails at a few things:
 // every method and its errors pass the wires.
 func (n *network) life(name string, data []byte) {
-	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), opTime)
+	n.T.Helper()
+	ctx, cancel := context.WithTimeout(n.T.Context(), opTime)
 	defer cancel()
 	if _, err := n.home.Put(ctx, name, bytes.NewReader(data), admin.PutOptions{Size: int64(len(data))}); err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	var got bytes.Buffer
 	if _, err := n.home.Get(ctx, name, &got, 0, -1); err != nil || !bytes.Equal(got.Bytes(), data) {
-		n.t.Fatal("the object did not come back:", err)
+		n.T.Fatal("the object did not come back:", err)
 	}
 	if _, err := n.home.Rebuild(ctx); err != nil { // asks every site for what it has
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	if err := n.home.Delete(ctx, name); err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 }
 
@@ -51,14 +51,14 @@ func (n *network) life(name string, data []byte) {
 func TestWireShowsNothing(t *testing.T) {
 	n := open(t, preshared)
 	const name = "ward-7/patient-genome.cram"
-	for _, p := range n.taps {
+	for _, p := range n.Taps {
 		p.Forbid(forbidden(name)...)
 		p.Record()
 	}
 	data := content(1, 1<<20)
 	n.life(name, data)
 	var all int
-	for link, p := range n.taps {
+	for link, p := range n.Taps {
 		for _, b := range p.Recorded() {
 			all += len(b)
 			looksRandom(t, string(link), b)
@@ -97,20 +97,20 @@ func looksRandom(t *testing.T, link string, b []byte) {
 // notStoredAndSent checks that nothing a site stores passed a wire as it is
 // stored: shares travel under pads only. It stores an object for that.
 func (n *network) notStoredAndSent(data []byte) {
-	n.t.Helper()
-	if _, err := n.home.Put(n.t.Context(), "kept", bytes.NewReader(data), admin.PutOptions{Size: int64(len(data))}); err != nil {
-		n.t.Fatal(err)
+	n.T.Helper()
+	if _, err := n.home.Put(n.T.Context(), "kept", bytes.NewReader(data), admin.PutOptions{Size: int64(len(data))}); err != nil {
+		n.T.Fatal(err)
 	}
 	looked := 0
 	for _, id := range sites {
-		files, err := filepath.Glob(filepath.Join(n.fleet.NodeDir(id), "site", "seg-*"))
+		files, err := filepath.Glob(filepath.Join(n.Fleet.NodeDir(id), "site", "seg-*"))
 		if err != nil {
-			n.t.Fatal(err)
+			n.T.Fatal(err)
 		}
 		for _, f := range files {
 			b, err := os.ReadFile(f)
 			if err != nil {
-				n.t.Fatal(err)
+				n.T.Fatal(err)
 			}
 			for at := 4096; at+32 <= len(b); at += 61<<10 + 7 {
 				if what := b[at : at+32]; bytes.Count(what, []byte{0}) < 8 {
@@ -121,16 +121,16 @@ func (n *network) notStoredAndSent(data []byte) {
 		}
 	}
 	if looked < 3*10 {
-		n.t.Fatalf("only %d samples of the stored shares were looked for", looked)
+		n.T.Fatalf("only %d samples of the stored shares were looked for", looked)
 	}
 }
 
 func (n *network) notSent(file string, what []byte) {
-	n.t.Helper()
-	for link, p := range n.taps {
+	n.T.Helper()
+	for link, p := range n.Taps {
 		for _, b := range p.Recorded() {
 			if bytes.Contains(b, what) {
-				n.t.Fatalf("bytes of %s passed link %s as they are stored", filepath.Base(file), link)
+				n.T.Fatalf("bytes of %s passed link %s as they are stored", filepath.Base(file), link)
 			}
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 	"github.com/quantum-secure-cloud/qsc/node"
 )
 
@@ -48,7 +47,7 @@ func (w *world) carry(done <-chan struct{}) {
 	defer tick.Stop()
 	for {
 		for _, id := range nodes {
-			s, err := admin.NewClient(w.fleet.NodeDir(id)).Status(w.t.Context())
+			s, err := w.Client(id).Status(w.T.Context())
 			if err != nil {
 				continue
 			}
@@ -57,9 +56,9 @@ func (w *world) carry(done <-chan struct{}) {
 				if l.Stock > 16<<20 && min(l.Send.Left, l.Recv.Left) > 3<<20 {
 					continue
 				}
-				_, err := node.Provision(w.t.Context(), w.fleet.Network(), w.fleet.Dir(), l.ID, node.ProvisionOptions{Size: 24 << 20})
-				if err != nil && !passes(err) && w.t.Context().Err() == nil {
-					w.t.Error("provision: ", err)
+				_, err := node.Provision(w.T.Context(), w.Fleet.Network(), w.Fleet.Dir(), l.ID, node.ProvisionOptions{Size: 24 << 20})
+				if err != nil && !passes(err) && w.T.Context().Err() == nil {
+					w.T.Error("provision: ", err)
 				}
 			}
 		}

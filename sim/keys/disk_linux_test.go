@@ -20,7 +20,7 @@ import (
 // returns the directory beside it.
 func smallSupply(t *testing.T, n *network, id qsc.NodeID, size string) string {
 	t.Helper()
-	dir := filepath.Join(n.dir, "small")
+	dir := filepath.Join(n.Dir, "small")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func smallSupply(t *testing.T, n *network, id qsc.NodeID, size string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
-	supply := filepath.Join(n.fleet.NodeDir(id), "supply")
+	supply := filepath.Join(n.Fleet.NodeDir(id), "supply")
 	err = errors.Join(os.MkdirAll(filepath.Join(dir, "supply"), 0o700), os.RemoveAll(supply), os.Symlink(filepath.Join(dir, "supply"), supply))
 	if err != nil {
 		t.Fatal(err)
@@ -64,10 +64,10 @@ func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	w := &world{network: prepare(t, simulated), seed: seed(t), oracle: newOracle(), intruders: map[qsc.AppID]*etsi014.Client{}, kills: map[qsc.NodeID]int64{}}
 	small := smallSupply(t, w.network, "c", "16m")
-	if err := w.fleet.Start(t.Context()); err != nil {
+	if err := w.Fleet.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.linked()
+	w.Linked()
 	w.employ(1)
 	w.recovery(-1)
 	for _, killed := range []bool{false, true} {
@@ -80,9 +80,9 @@ func TestFullDisk(t *testing.T) {
 		}
 		if killed {
 			w.slain("c")
-			w.kill("c")
+			w.Kill("c")
 			w.slain("c")
-			if err := w.start("c"); err != nil && !qsc.IsKind(err, qsc.NoSpace) {
+			if err := w.StartNode("c"); err != nil && !qsc.IsKind(err, qsc.NoSpace) {
 				w.fatal("a node whose disk is full: %v", err)
 			}
 		}
@@ -99,7 +99,7 @@ func TestFullDisk(t *testing.T) {
 // drawWhileFull has the applications of the node draw, and fetch nothing, until
 // they are refused again and again, and those of other nodes draw as ever.
 func (w *world) drawWhileFull() int {
-	w.t.Helper()
+	w.T.Helper()
 	var refused atomic.Int64
 	for end := time.Now().Add(patience); refused.Load() < 3 && time.Now().Before(end); {
 		var all sync.WaitGroup
@@ -107,7 +107,7 @@ func (w *world) drawWhileFull() int {
 			all.Go(func() {
 				if k.concerns("c") {
 					k.once(&refused)
-				} else if err := k.step(w.t.Context()); err != nil {
+				} else if err := k.step(w.T.Context()); err != nil {
 					w.oracle.fail("a pair that has nothing to do with the full disk: %v", err)
 				}
 			})
@@ -123,7 +123,7 @@ func (k *worker) once(refused *atomic.Int64) {
 	q := k.request()
 	q.Number, q.Size = 128, 4096
 	kills := k.kills()
-	c, err := k.master.EncKeys(k.w.t.Context(), string(k.f.slaves[0]), q)
+	c, err := k.master.EncKeys(k.w.T.Context(), string(k.f.slaves[0]), q)
 	if k.judge(err, "a request at a full disk"); err != nil {
 		if qsc.IsKind(err, qsc.Exhausted) {
 			refused.Add(1)
@@ -136,9 +136,9 @@ func (k *worker) once(refused *atomic.Int64) {
 }
 
 func (k *worker) concerns(id qsc.NodeID) bool {
-	at := k.w.saes[k.f.master].node == id
+	at := k.w.saes[k.f.master].Node == id
 	for _, s := range k.f.slaves {
-		at = at || k.w.saes[s].node == id
+		at = at || k.w.saes[s].Node == id
 	}
 	return at
 }

@@ -32,7 +32,7 @@ func (w *world) planFaults(i int, quota int64) (all []fault) {
 	for range 1 + r.IntN(5)/2 {
 		f := fault{kind: []string{"kill", "kill", "kill", "stillborn", "cut", "part", "slow", "still"}[r.IntN(8)]}
 		f.node = nodes[r.IntN(len(nodes))]
-		f.link = w.net.Links[r.IntN(len(w.net.Links))].ID
+		f.link = w.Net.Links[r.IntN(len(w.Net.Links))].ID
 		f.on = tap.Event(r.IntN(tap.Events))
 		f.n = map[tap.Event]int64{tap.BytesPassed: r.Int64N(quota * 64 << 10), tap.FramesPassed: r.Int64N(10 * quota), tap.OpsBegun: 1 + r.Int64N(20*quota), tap.OpsEnded: 1 + r.Int64N(20*quota)}[f.on]
 		f.long = time.Duration(r.IntN(400)) * time.Millisecond
@@ -53,17 +53,17 @@ func (w *world) inflict(f fault, at, done <-chan struct{}) {
 	defer w.endFault()
 	switch f.kind {
 	case "cut":
-		w.taps[f.link].Cut()
+		w.Taps[f.link].Cut()
 	case "part":
-		w.taps[f.link].Shut()
+		w.Taps[f.link].Shut()
 		time.Sleep(f.long) // the partition itself
-		_ = w.taps[f.link].Open()
+		_ = w.Taps[f.link].Open()
 	case "slow":
-		w.taps[f.link].Slow(f.long / 8)
+		w.Taps[f.link].Slow(f.long / 8)
 		time.Sleep(2 * f.long)
-		w.taps[f.link].Slow(0)
+		w.Taps[f.link].Slow(0)
 	case "still":
-		if pid := w.fleet.PID(f.node); pid != 0 {
+		if pid := w.Fleet.PID(f.node); pid != 0 {
 			_ = syscall.Kill(pid, syscall.SIGSTOP)
 			time.Sleep(2 * f.long)
 			_ = syscall.Kill(pid, syscall.SIGCONT)
@@ -76,21 +76,21 @@ func (w *world) inflict(f fault, at, done <-chan struct{}) {
 // strike kills a node, and perhaps once more while it starts.
 func (w *world) strike(f fault) {
 	w.slain(f.node)
-	w.kill(f.node)
+	w.Kill(f.node)
 	w.slain(f.node)
 	w.died(1)
 	if f.kind == "stillborn" {
 		var wg sync.WaitGroup
-		wg.Go(func() { _ = w.start(f.node) }) // it may be ready before it is killed, or not
-		time.Sleep(f.long)                    // the random moment itself
-		w.kill(f.node)
+		wg.Go(func() { _ = w.StartNode(f.node) }) // it may be ready before it is killed, or not
+		time.Sleep(f.long)                        // the random moment itself
+		w.Kill(f.node)
 		wg.Wait()
-		w.kill(f.node)
+		w.Kill(f.node)
 		w.slain(f.node)
 		w.died(1)
 	}
 	if f.soon {
-		_ = w.start(f.node) // two faults may meet at one node; revive looks after it
+		_ = w.StartNode(f.node) // two faults may meet at one node; revive looks after it
 		w.slain(f.node)
 	}
 }

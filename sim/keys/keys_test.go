@@ -59,13 +59,13 @@ func (w *world) note(format string, args ...any) {
 
 // fatal ends the test with the way to see it again.
 func (w *world) fatal(format string, args ...any) {
-	w.t.Helper()
+	w.T.Helper()
 	w.mu.Lock()
 	last := strings.Join(w.diary[max(0, len(w.diary)-40):], "\n")
 	w.mu.Unlock()
-	text := w.tell()
-	w.dump()
-	w.t.Fatalf("%s\nQSC_SEED=%d shows the same plan again; what was done last:\n%s%s", fmt.Sprintf(format, args...), w.seed, last, text)
+	text := w.Tell()
+	w.Dump()
+	w.T.Fatalf("%s\nQSC_SEED=%d shows the same plan again; what was done last:\n%s%s", fmt.Sprintf(format, args...), w.seed, last, text)
 }
 
 func (w *world) intruder(id qsc.AppID) *etsi014.Client { return w.intruders[id] }
@@ -78,9 +78,9 @@ func newWorld(t *testing.T, kind string, seed uint64, perFlow int) *world {
 
 // employ makes so many workers for each flow, and the clients of intruders.
 func (w *world) employ(perFlow int) {
-	w.t.Logf("QSC_SEED=%d", w.seed)
+	w.T.Logf("QSC_SEED=%d", w.seed)
 	for _, a := range homes {
-		w.intruders[a.id] = w.client(a.id)
+		w.intruders[a.id] = w.clientOf(a.id)
 	}
 	for i := range flows {
 		for j := range perFlow {
@@ -118,7 +118,7 @@ func TestNoKeyTwiceOfACourier(t *testing.T) {
 
 // underFaults draws so many keys in rounds.
 func underFaults(w *world, total int64, quota int) {
-	w.t.Helper()
+	w.T.Helper()
 	w.recovery(-1)
 	began := time.Now()
 	for i := 0; w.oracle.totals().issued < total; i++ {
@@ -130,13 +130,13 @@ func underFaults(w *world, total int64, quota int) {
 
 // work has every worker draw its quota.
 func (w *world) work(quota int) {
-	w.t.Helper()
+	w.T.Helper()
 	wrong := make([]error, len(w.workers))
 	var working sync.WaitGroup
 	for j, k := range w.workers {
 		working.Go(func() {
 			for n := 0; n < quota && wrong[j] == nil; n++ {
-				wrong[j] = k.step(w.t.Context())
+				wrong[j] = k.step(w.T.Context())
 			}
 		})
 	}
@@ -156,12 +156,12 @@ func (w *world) round(i, quota int) {
 	done := make(chan struct{}) // all workers have ended
 	var striking, healing sync.WaitGroup
 	for _, f := range faults {
-		at := w.prog.After(f.on, f.n)
+		at := w.Prog.After(f.on, f.n)
 		striking.Go(func() { w.inflict(f, at, done) })
 	}
 	healed := make(chan struct{})
 	healing.Go(func() { w.heal(healed) })
-	defer w.prog.Forget()
+	defer w.Prog.Forget()
 	w.work(quota)
 	close(done)
 	striking.Wait()
@@ -181,8 +181,8 @@ func (w *world) heal(until <-chan struct{}) {
 			return
 		case <-tick.C:
 			for _, id := range nodes {
-				if w.fleet.PID(id) == 0 && w.calmNow() {
-					_ = w.start(id) // revive says what is wrong
+				if w.Fleet.PID(id) == 0 && w.calmNow() {
+					_ = w.StartNode(id) // revive says what is wrong
 				}
 			}
 		}
@@ -197,36 +197,36 @@ func (w *world) calmNow() bool {
 
 // revive starts what is down and joins what is apart.
 func (w *world) revive() {
-	w.t.Helper()
+	w.T.Helper()
 	for _, id := range nodes {
-		if w.fleet.PID(id) == 0 {
-			if err := w.start(id); err != nil {
+		if w.Fleet.PID(id) == 0 {
+			if err := w.StartNode(id); err != nil {
 				w.fatal("node %s does not start again: %v", id, err)
 			}
 		}
 	}
-	w.linked()
+	w.Linked()
 }
 
 // recovery draws and fetches for every flow, within patience, and looks at the
 // books and at the oracles.
 func (w *world) recovery(round int) {
-	w.t.Helper()
+	w.T.Helper()
 	began := time.Now()
 	var all sync.WaitGroup
 	wrong := make([]error, len(w.workers))
 	for j, k := range w.workers {
 		all.Go(func() {
-			b, err := k.draw(w.t.Context())
+			b, err := k.draw(w.T.Context())
 			drawn := time.Since(began)
 			if err == nil {
-				err = k.fetch(w.t.Context(), b)
+				err = k.fetch(w.T.Context(), b)
 			}
 			if took := time.Since(began); took > time.Second {
 				w.note("  %v drew after %v and fetched after %v", k.f, drawn.Round(time.Millisecond), took.Round(time.Millisecond))
 			}
 			if err == nil && k.chance(3) {
-				err = k.fetchLate(w.t.Context())
+				err = k.fetchLate(w.T.Context())
 			}
 			wrong[j] = err
 		})
@@ -244,9 +244,9 @@ func (w *world) recovery(round int) {
 
 // accounts checks that every book closes.
 func (w *world) accounts() {
-	w.t.Helper()
+	w.T.Helper()
 	for _, id := range nodes {
-		s := w.status(id)
+		s := w.Status(id)
 		if !s.Keys.Balanced {
 			w.fatal("%s: the account of end-to-end key does not balance: %+v", id, s.Keys)
 		}
@@ -260,24 +260,19 @@ func (w *world) accounts() {
 
 // oracles fails on what was found so far.
 func (w *world) oracles() {
-	w.t.Helper()
+	w.T.Helper()
 	if f := w.oracle.fault(); f != "" {
 		w.fatal("%s", f)
 	}
-	if f := w.pads.Fault(); f != "" {
-		w.fatal("a one-time pad was used twice: %s", f)
-	}
-	for _, p := range w.taps {
-		if f := p.Fault(); f != "" {
-			w.fatal("%s", f)
-		}
+	if f := w.Fault(); f != "" {
+		w.fatal("%s", f)
 	}
 }
 
 // finish fetches all that is left.
 func (w *world) finish() {
 	for _, k := range w.workers {
-		if err := k.fetchLate(w.t.Context()); err != nil {
+		if err := k.fetchLate(w.T.Context()); err != nil {
 			w.fatal("at the end: %v", err)
 		}
 	}
@@ -287,9 +282,9 @@ func (w *world) finish() {
 
 // books sums up the accounts of all nodes.
 func (w *world) books() (keys, pads keymgmt.Account) {
-	w.t.Helper()
+	w.T.Helper()
 	for _, id := range nodes {
-		s := w.status(id)
+		s := w.Status(id)
 		sum(&keys, keymgmt.Account{Produced: s.Keys.Produced, Used: s.Keys.Used, Burnt: s.Keys.Burnt, Left: s.Keys.Left})
 		for _, l := range s.Links {
 			sum(&pads, l.Send)
@@ -308,16 +303,16 @@ const (
 
 // report logs the figures of the run and holds them to what a fault may burn.
 func (w *world) report(took time.Duration) {
-	w.t.Helper()
+	w.T.Helper()
 	keys, pads := w.books()
 	slices.Sort(w.recovered)
 	n := len(w.recovered)
-	w.t.Logf("%v in %v; %d faults, %d kills", w.oracle.totals(), took.Round(time.Millisecond), w.struck, w.deaths)
-	w.t.Logf("end-to-end key, both ends: %s", w.burnt(keys))
-	w.t.Logf("pads of links, both ends: %s; %s", w.burnt(pads), w.pads.Counts())
-	w.t.Logf("key for every flow after a round: median %v, longest %v", w.recovered[n/2].Round(time.Millisecond), w.recovered[n-1].Round(time.Millisecond))
+	w.T.Logf("%v in %v; %d faults, %d kills", w.oracle.totals(), took.Round(time.Millisecond), w.struck, w.deaths)
+	w.T.Logf("end-to-end key, both ends: %s", w.burnt(keys))
+	w.T.Logf("pads of links, both ends: %s; %s", w.burnt(pads), w.Pads.Counts())
+	w.T.Logf("key for every flow after a round: median %v, longest %v", w.recovered[n/2].Round(time.Millisecond), w.recovered[n-1].Round(time.Millisecond))
 	if f := int64(w.struck); keys.Burnt > keys.Used/1000+f*keyOfFault || pads.Burnt > pads.Used/1000+f*padOfFault {
-		w.t.Error("the faults burnt more than they may")
+		w.T.Error("the faults burnt more than they may")
 	}
 }
 

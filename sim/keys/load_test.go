@@ -35,18 +35,18 @@ type batch struct {
 }
 
 func (w *world) worker(flow int, r *mrand.Rand) *worker {
-	k := &worker{w: w, flow: flow, f: flows[flow], r: r, master: w.client(flows[flow].master)}
+	k := &worker{w: w, flow: flow, f: flows[flow], r: r, master: w.clientOf(flows[flow].master)}
 	for _, s := range k.f.slaves {
-		k.slaves = append(k.slaves, w.client(s))
+		k.slaves = append(k.slaves, w.clientOf(s))
 	}
 	return k
 }
 
 // kills counts the kills of the flow's nodes.
 func (k *worker) kills() (n int64) {
-	n = k.w.killsOf(k.w.saes[k.f.master].node)
+	n = k.w.killsOf(k.w.saes[k.f.master].Node)
 	for _, s := range k.f.slaves {
-		n += k.w.killsOf(k.w.saes[s].node)
+		n += k.w.killsOf(k.w.saes[s].Node)
 	}
 	return n
 }
@@ -56,8 +56,8 @@ func (k *worker) chance(n int) bool { return k.r.IntN(n) == 0 }
 
 // step draws one batch and does with it what the dice say.
 func (k *worker) step(ctx context.Context) error {
-	defer k.w.prog.Add(tap.OpsEnded, 1)
-	k.w.prog.Add(tap.OpsBegun, 1)
+	defer k.w.Prog.Add(tap.OpsEnded, 1)
+	k.w.Prog.Add(tap.OpsBegun, 1)
 	if k.chance(25) {
 		k.shoutEnc(ctx)
 	}

@@ -4,15 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/gateway/enrol"
 	"github.com/quantum-secure-cloud/qsc/internal/etsi014"
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
-	"github.com/quantum-secure-cloud/qsc/node"
-	"github.com/quantum-secure-cloud/qsc/node/fleet"
+	"github.com/quantum-secure-cloud/qsc/sim/fleettest"
 )
 
 // retryWindow is the policy of the pair that may ask again.
@@ -57,53 +55,31 @@ var flows = []flow{
 
 func apps(id ...qsc.AppID) []qsc.AppID { return id }
 
-// sae is an application with what it needs to connect.
+// sae is an application; all of its connections have one cache of TLS sessions.
 type sae struct {
-	id   qsc.AppID
-	node qsc.NodeID
-	e014 string // address
-	e004 string
-	tls  *tls.Config
+	*fleettest.SAE
+	tls *tls.Config
 }
 
-func (n *network) admit(ca *enrol.CA, id qsc.AppID, at qsc.NodeID) *sae {
-	cert, err := ca.SAE(id, enrol.Options{Out: filepath.Join(n.dir, "sae")})
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	cfg, err := enrol.LoadTLS(cert.CertFile, cert.KeyFile, ca.CertFile())
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	c, err := node.ReadConfig(fleet.ConfigFile(n.fleet.NodeDir(at)))
-	if err != nil {
-		n.t.Fatal(err)
-	}
+func newSAE(s *fleettest.SAE) *sae {
+	cfg := s.TLS()
 	cfg.ServerName = "127.0.0.1"
 	cfg.ClientSessionCache = tls.NewLRUClientSessionCache(0)
-	return &sae{id: id, node: at, e014: c.KME.ETSI014, e004: c.KME.ETSI004, tls: cfg}
+	return &sae{s, cfg}
 }
 
 // callTime bounds one call: a node that answers neither yes nor no for so long
 // hangs.
 const callTime = 30 * time.Second
 
-// client returns a client of the application's own node.
-func (n *network) client(id qsc.AppID) *etsi014.Client {
-	a := n.saes[id]
-	c, err := etsi014.NewClient(etsi014.ClientConfig{URL: "https://" + a.e014, TLS: a.tls, Timeout: callTime})
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	n.t.Cleanup(c.Close)
-	return c
-}
+// clientOf returns a client of an application's own node.
+func (n *network) clientOf(id qsc.AppID) *etsi014.Client { return n.saes[id].Client(callTime) }
 
 // shout sends a request and goes away: after nothing of the answer, or after some
 // bytes of it. Whether the node acted on it nobody knows.
 func (a *sae) shout(ctx context.Context, request []byte, read int) {
 	d := tls.Dialer{Config: a.tls}
-	c, err := d.DialContext(ctx, "tcp", a.e014)
+	c, err := d.DialContext(ctx, "tcp", a.ETSI014)
 	if err != nil {
 		return
 	}

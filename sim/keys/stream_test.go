@@ -71,7 +71,7 @@ type drawer struct {
 
 func (d *drawer) open(ctx context.Context) (*etsi004.Client, error) {
 	a := d.n.saes[d.app]
-	c, err := etsi004.Dial(ctx, a.e004, a.tls)
+	c, err := etsi004.Dial(ctx, a.ETSI004, a.tls)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func TestStreamAcrossKills(t *testing.T) {
 	for range kills {
 		slowest = max(slowest, w.more(ends, wrong, 20))
 		f := fault{kind: []string{"kill", "kill", "kill", "stillborn", "part", "cut"}[r.IntN(6)], node: nodes[r.IntN(len(nodes))],
-			link: w.net.Links[r.IntN(len(w.net.Links))].ID, long: time.Duration(r.IntN(300)) * time.Millisecond, soon: true}
+			link: w.Net.Links[r.IntN(len(w.Net.Links))].ID, long: time.Duration(r.IntN(300)) * time.Millisecond, soon: true}
 		now := make(chan struct{})
 		close(now)
 		w.inflict(f, now, now)
@@ -184,7 +184,7 @@ func TestStreamAcrossKills(t *testing.T) {
 
 // more waits until either end has so many more chunks.
 func (w *world) more(ends []*drawer, wrong []error, n int64) time.Duration {
-	w.t.Helper()
+	w.T.Helper()
 	began := time.Now()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -7,10 +7,8 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/quantum-secure-cloud/qsc"
-	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 )
 
@@ -34,15 +32,15 @@ const asked = 1000
 // it against what they told before. It is called often enough that a node has not
 // forgotten any.
 func (n *network) read() {
-	n.t.Helper()
+	n.T.Helper()
 	for _, l := range n.live() {
 		for i, at := range l.Ends {
-			if n.fleet.PID(at) == 0 {
+			if n.Fleet.PID(at) == 0 {
 				continue
 			}
-			all, err := n.client(at).Records(n.t.Context(), l.ID, asked)
+			all, err := n.Client(at).Records(n.T.Context(), l.ID, asked)
 			if err != nil {
-				n.t.Fatal(l.ID, at, err)
+				n.T.Fatal(l.ID, at, err)
 			}
 			n.books.take(n.fail, end{l.ID, i}, all)
 		}
@@ -50,8 +48,8 @@ func (n *network) read() {
 }
 
 func (n *network) fail(format string, args ...any) {
-	n.t.Helper()
-	n.t.Errorf(format, args...)
+	n.T.Helper()
+	n.T.Errorf(format, args...)
 }
 
 // take adds records, newest first, of one end.
@@ -135,40 +133,19 @@ func brief(r quantum.Record) string {
 // balanced checks the ledgers' books at all nodes that run: what was produced is
 // used, burnt or left, and the key of links that are simulated says so.
 func (n *network) balanced() {
-	n.t.Helper()
-	for _, d := range n.net.Nodes {
-		if n.fleet.PID(d.ID) == 0 {
+	n.T.Helper()
+	for _, d := range n.Net.Nodes {
+		if n.Fleet.PID(d.ID) == 0 {
 			continue
 		}
-		s := n.status(d.ID)
+		s := n.Status(d.ID)
 		if !s.Keys.Balanced || s.Keys.Relay.Tampered > 0 {
-			n.t.Errorf("%s: the account of key does not balance, or a relay was tampered with: %+v", d.ID, s.Keys)
+			n.T.Errorf("%s: the account of key does not balance, or a relay was tampered with: %+v", d.ID, s.Keys)
 		}
 		for _, l := range s.Links {
-			if d, _ := n.net.Link(l.ID); !l.Balanced || d.Physical() && l.Class&qsc.Simulated == 0 {
-				n.t.Errorf("%s, link %s: balanced %t, class %v", s.Node, l.ID, l.Balanced, l.Class)
+			if d, _ := n.Net.Link(l.ID); !l.Balanced || d.Physical() && l.Class&qsc.Simulated == 0 {
+				n.T.Errorf("%s, link %s: balanced %t, class %v", s.Node, l.ID, l.Balanced, l.Class)
 			}
 		}
 	}
-}
-
-// tell sums up what the nodes said last, for failure texts.
-func (n *network) tell() string {
-	var b strings.Builder
-	for _, d := range n.net.Nodes {
-		s, err := n.client(d.ID).Status(n.t.Context())
-		if err != nil {
-			fmt.Fprintf(&b, "\n%s: %v", d.ID, err)
-			continue
-		}
-		fmt.Fprintf(&b, "\n%s keys %+v\n   control %+v", d.ID, s.Keys, s.Control)
-		for _, l := range s.Links {
-			fmt.Fprintf(&b, "\n   %s", line(l))
-		}
-	}
-	return b.String()
-}
-
-func line(l admin.Link) string {
-	return fmt.Sprintf("%s up %t %q rate %v error rate %.4f stock %d send %+v receive %+v alarm %q", l.ID, l.Up, l.Why, l.Rate, l.QBER, l.Stock, l.Send, l.Recv, l.Alarm)
 }

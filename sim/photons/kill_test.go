@@ -18,7 +18,7 @@ func TestKilledEnds(t *testing.T) {
 	}
 	t.Parallel()
 	n := open(t, "testdata/triangle.toml")
-	n.start()
+	n.Start()
 	n.filled()
 	d := n.pair("alice", "bob", "a", "b")
 	n.flows(d)
@@ -34,21 +34,21 @@ func TestKilledEnds(t *testing.T) {
 
 // killed ends a node somewhere in the next rounds of its links and starts it anew.
 func (n *network) killed(victim qsc.NodeID) {
-	n.t.Helper()
+	n.T.Helper()
 	n.read()
 	at := time.NewTimer(time.Duration(rand.IntN(200)) * time.Millisecond) // a round takes so long
 	<-at.C
-	n.kill(victim)
+	n.MustKill(victim)
 	n.read()
-	n.revive(victim)
-	n.up()
-	for _, l := range n.net.LinksOf(victim) {
+	n.MustStart(victim)
+	n.Linked()
+	for _, l := range n.Net.LinksOf(victim) {
 		if !l.Physical() {
 			continue
 		}
 		before := n.latest(l.ID)
-		took := n.until("key again on "+string(l.ID), func() bool { return n.newest(l.ID) > before && n.both(l.ID, good) })
-		n.t.Logf("%s killed: key again on %s after %v", victim, l.ID, took)
+		took := n.Until("key again on "+string(l.ID), func() bool { return n.newest(l.ID) > before && n.both(l.ID, good) })
+		n.T.Logf("%s killed: key again on %s after %v", victim, l.ID, took)
 	}
 	n.read()
 }

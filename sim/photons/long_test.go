@@ -39,13 +39,13 @@ func TestBuiltin(t *testing.T) {
 			for _, l := range n.live() {
 				n.wired(l.ID)
 			}
-			n.start()
-			ends := n.net.Links[0].Ends
+			n.Start()
+			ends := n.Net.Links[0].Ends
 			d := n.pair("alice", "bob", ends[0], ends[1])
 			for begin := time.Now(); time.Since(begin) < minutes(); {
 				n.trouble()
 			}
-			n.within(3*patience, "all links good again", func() bool {
+			n.Since(time.Now(), 3*patience, "all links good again", func() bool {
 				for _, l := range n.live() {
 					if l.Kind != "satellite" && !n.both(l.ID, good) { // a satellite may be below the horizon
 						return false
@@ -60,47 +60,47 @@ func TestBuiltin(t *testing.T) {
 
 // trouble makes one thing go wrong for a while and mends it.
 func (n *network) trouble() {
-	n.t.Helper()
+	n.T.Helper()
 	links := n.live()
 	l := links[rand.IntN(len(links))]
 	before := n.made(l)
 	switch rand.IntN(3) {
 	case 0:
-		n.t.Log("kill", l.Ends[0])
-		n.kill(l.Ends[0])
+		n.T.Log("kill", l.Ends[0])
+		n.MustKill(l.Ends[0])
 		n.read()
-		n.revive(l.Ends[0])
+		n.MustStart(l.Ends[0])
 	case 1:
-		n.t.Log("cut", l.ID)
-		n.wires[l.ID].cut(true)
-		pause(n.t.Context(), time.Duration(rand.IntN(3000))*time.Millisecond)
+		n.T.Log("cut", l.ID)
+		n.wires[l.ID].cut()
+		pause(n.T.Context(), time.Duration(rand.IntN(3000))*time.Millisecond)
 		n.wires[l.ID].open()
 	default:
 		n.attacked(l)
 	}
 	n.read()
 	if after := n.made(l); after < before {
-		n.t.Errorf("%s: round %d was told of, now %d is the last", l.ID, before, after)
+		n.T.Errorf("%s: round %d was told of, now %d is the last", l.ID, before, after)
 	}
 	n.balanced()
 }
 
 // attacked tries an attack that the link may not know, at full strength.
 func (n *network) attacked(l node.Link) {
-	n.t.Helper()
+	n.T.Helper()
 	kinds := quantum.AttackKinds()
 	kind := kinds[rand.IntN(len(kinds))]
 	err := n.attack(l.ID, kind, 1)
-	n.t.Logf("%s on %s: %v", kind, l.ID, err)
+	n.T.Logf("%s on %s: %v", kind, l.ID, err)
 	if err != nil {
 		if !qsc.IsKind(err, qsc.Unsupported) {
-			n.t.Errorf("%s on %s: %v", kind, l.ID, err)
+			n.T.Errorf("%s on %s: %v", kind, l.ID, err)
 		}
 		return
 	}
-	pause(n.t.Context(), 5*time.Second)
+	pause(n.T.Context(), 5*time.Second)
 	if err := n.attack(l.ID, kind, 0); err != nil {
-		n.t.Error(err)
+		n.T.Error(err)
 	}
 }
 

@@ -24,23 +24,22 @@ type wire struct {
 
 // wired leads a link's public channel over a wire. Nodes must not have been started
 // yet.
-func (n *network) wired(id qsc.LinkID) *wire {
-	n.t.Helper()
-	file := fleet.ConfigFile(n.fleet.NodeDir(n.described(id).Ends[1]))
+func (n *network) wired(id qsc.LinkID) {
+	n.T.Helper()
+	file := fleet.ConfigFile(n.Fleet.NodeDir(n.described(id).Ends[1]))
 	c, err := node.ReadConfig(file)
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
-	w := newWire(n.t, c.Quantum[string(id)].Channel)
+	w := newWire(n.T, c.Quantum[string(id)].Channel)
 	c.Quantum[string(id)] = node.Quantum{Channel: w.l.Addr().String()}
 	if err := c.Save(file); err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	n.wires[id] = w
-	return w
 }
 
-func newWire(t *testing.T, target string) *wire {
+func newWire(t testing.TB, target string) *wire {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +48,7 @@ func newWire(t *testing.T, target string) *wire {
 	w.work.Go(w.serve)
 	t.Cleanup(func() {
 		_ = l.Close()
-		w.cut(true)
+		w.cut()
 		w.work.Wait()
 	})
 	return w
@@ -101,11 +100,11 @@ func (w *wire) drop(c net.Conn) {
 	delete(w.conns, c)
 }
 
-// cut breaks what is under way. Shut, nothing passes until open is called.
-func (w *wire) cut(shut bool) {
+// cut breaks what is under way, and nothing passes until open is called.
+func (w *wire) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.shut = shut
+	w.shut = true
 	for c := range w.conns {
 		_ = c.Close()
 	}

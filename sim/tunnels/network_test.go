@@ -1,22 +1,16 @@
 package tunnels
 
 import (
-	"context"
 	"encoding/json"
-	"log/slog"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/app/tunnel/tunneltest"
-	"github.com/quantum-secure-cloud/qsc/gateway/admin"
 	"github.com/quantum-secure-cloud/qsc/gateway/enrol"
 	"github.com/quantum-secure-cloud/qsc/internal/etsi014"
-	"github.com/quantum-secure-cloud/qsc/node"
-	"github.com/quantum-secure-cloud/qsc/node/fleet"
+	"github.com/quantum-secure-cloud/qsc/sim/fleettest"
 )
 
 // patience bounds every wait for something that must come.
@@ -28,10 +22,9 @@ const relay = qsc.NodeID("otemachi")
 // network is tokyo, running, with two applications. Its processes are those of
 // `qsc up`, but for a supervisor that starts nothing anew unasked.
 type network struct {
-	t     testing.TB
-	qsc   string
-	fleet *fleet.Fleet
-	saes  [2]sae // alice at koganei, bob at hongo
+	*fleettest.Network
+	qsc  string
+	saes [2]sae // alice at koganei, bob at hongo
 }
 
 // sae is what `qsc sae add --json` prints of an application.
@@ -49,55 +42,23 @@ func open(t testing.TB) *network {
 	if err != nil {
 		t.Fatal(err)
 	}
-	net, err := node.LoadNetwork("tokyo-simulated")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp(scratch, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := &network{t: t, qsc: exe}
-	if n.fleet, err = fleet.Open(t.Context(), net, filepath.Join(dir, "net"), fleet.Options{Exe: exe, Log: logger()}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = n.fleet.Close() })
-	if err := n.fleet.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	n.linked()
+	n := &network{Network: fleettest.Open(t, fleettest.Load(t, "tokyo-simulated"), fleettest.Options{Exe: exe, Patience: patience}), qsc: exe}
+	n.Start()
 	n.run(&n.saes[0], "sae", "add", "alice", "--node", "koganei")
 	n.run(&n.saes[1], "sae", "add", "bob", "--node", "hongo", "--with", "alice")
 	n.known()
 	return n
 }
 
-func logger() *slog.Logger {
-	if os.Getenv("QSC_LOG") != "" {
-		return slog.New(slog.NewTextHandler(os.Stderr, nil))
-	}
-	return slog.New(slog.DiscardHandler)
-}
-
-// linked waits until all links are up.
-func (n *network) linked() {
-	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
-	defer cancel()
-	if bad := n.fleet.Await(ctx, func(l admin.Link) bool { return l.Up }); len(bad) > 0 {
-		n.t.Fatalf("links that do not come up: %v", bad)
-	}
-}
-
 // run runs qsc on the network and reads the JSON it answers.
 func (n *network) run(into any, args ...string) {
-	n.t.Helper()
-	out, err := exec.Command(n.qsc, append(args, "--json", "--data", n.fleet.Dir())...).Output()
+	n.T.Helper()
+	out, err := exec.Command(n.qsc, append(args, "--json", "--data", n.Fleet.Dir())...).Output()
 	if err != nil {
-		n.t.Fatalf("qsc %v: %v: %s", args, err, stderr(err))
+		n.T.Fatalf("qsc %v: %v: %s", args, err, stderr(err))
 	}
 	if err := json.Unmarshal(out, into); err != nil {
-		n.t.Fatalf("qsc %v answers %q: %v", args, out, err)
+		n.T.Fatalf("qsc %v answers %q: %v", args, out, err)
 	}
 }
 
@@ -111,11 +72,11 @@ func stderr(err error) string {
 // known waits until both nodes have read of the two applications, and key is
 // there for them.
 func (n *network) known() {
-	n.t.Helper()
+	n.T.Helper()
 	for i := range n.saes {
 		c := n.client(i)
-		tunneltest.Await(n.t, "key for "+n.saes[i].ID, patience, func() bool {
-			s, err := c.Status(n.t.Context(), n.saes[1-i].ID)
+		tunneltest.Await(n.T, "key for "+n.saes[i].ID, patience, func() bool {
+			s, err := c.Status(n.T.Context(), n.saes[1-i].ID)
 			return err == nil && (i > 0 || s.Stored > 0)
 		})
 		c.Close()
@@ -124,33 +85,33 @@ func (n *network) known() {
 
 // client calls an application's node as that application.
 func (n *network) client(i int) *etsi014.Client {
-	n.t.Helper()
+	n.T.Helper()
 	a := n.saes[i]
 	conf, err := enrol.LoadTLS(a.CertFile, a.KeyFile, a.CA)
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	c, err := etsi014.NewClient(etsi014.ClientConfig{URL: a.KME, TLS: conf})
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	return c
 }
 
 // dry takes all key that alice's node still has for the two applications.
 func (n *network) dry() {
-	n.t.Helper()
+	n.T.Helper()
 	c := n.client(0)
 	defer c.Close()
 	for size := 64; size > 0; {
-		k, err := c.EncKeys(n.t.Context(), n.saes[1].ID, etsi014.KeyRequest{Number: size, Size: 256})
+		k, err := c.EncKeys(n.T.Context(), n.saes[1].ID, etsi014.KeyRequest{Number: size, Size: 256})
 		switch {
 		case err == nil:
 			k.Bytes.Zeroise()
 		case qsc.IsKind(err, qsc.Exhausted):
 			size /= 8
 		default:
-			n.t.Fatal(err)
+			n.T.Fatal(err)
 		}
 	}
 }

@@ -42,21 +42,21 @@ type end struct {
 
 // psk starts `qsc psk` as one of the applications.
 func (n *network) psk(i int, args ...string) *end {
-	n.t.Helper()
+	n.T.Helper()
 	me, peer := n.saes[i], n.saes[1-i]
 	args = append(append([]string{"psk"}, args...), "--json", "--sae", me.ID, "--peer-sae", peer.ID,
 		"--kme", me.KME, "--cert", me.CertFile, "--key", me.KeyFile, "--ca", me.CA)
-	e := &end{t: n.t, name: me.ID, cmd: exec.Command(n.qsc, args...)}
+	e := &end{t: n.T, name: me.ID, cmd: exec.Command(n.qsc, args...)}
 	e.cmd.Stderr = e
 	out, err := e.cmd.StdoutPipe()
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	if err := e.cmd.Start(); err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	e.read.Go(func() { e.listen(bufio.NewScanner(out)) })
-	n.t.Cleanup(func() { e.kill(); e.show() })
+	n.T.Cleanup(func() { e.kill(); e.show() })
 	return e
 }
 

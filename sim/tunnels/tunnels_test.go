@@ -169,9 +169,7 @@ func (l *life) up() {
 
 // dry takes the key away, by killing the only node on its way, and gives it back.
 func (l *life) dry() {
-	if err := l.n.fleet.Kill(relay); err != nil {
-		l.Fatal(err)
-	}
+	l.n.MustKill(relay)
 	l.n.dry()
 	if f := l.leader.fails("key exhausted"); f.Step != "draw" || !strings.Contains(f.Text, "not enough keys") {
 		l.Errorf("without key the leader says %+v", f)
@@ -180,9 +178,7 @@ func (l *life) dry() {
 	same(l.T, l.leader.told(), l.follower.told())
 	l.e.holds(l.T, last(l.leader.told()))
 	l.step("no key left; the tunnel goes on under the last one")
-	if err := l.n.fleet.StartNode(l.Context(), relay); err != nil {
-		l.Fatal(err)
-	}
+	l.n.MustStart(relay)
 	l.leader.rotates(2)
 	l.step("the relay is back, and so is key")
 }

@@ -27,7 +27,7 @@ func distances(net *node.Network, from qsc.NodeID) map[qsc.NodeID]int {
 
 // choose finds the first two nodes that lie so many links apart and are joined
 // by so many disjoint paths, none of which passes a node of avoid.
-func choose(t *testing.T, net *node.Network, apart, paths int, avoid []qsc.NodeID) (from, to qsc.NodeID) {
+func choose(t testing.TB, net *node.Network, apart, paths int, avoid []qsc.NodeID) (from, to qsc.NodeID) {
 	g := route.New(net)
 	for _, a := range net.Nodes {
 		far := distances(net, a.ID)
@@ -58,7 +58,7 @@ func passes(paths []keymgmt.Path, nodes []qsc.NodeID) bool {
 // middle is a node halfway along a path, shortest path first, that is not among
 // those to be spared and without which the network still has as many disjoint
 // paths.
-func middle(t *testing.T, net *node.Network, paths []keymgmt.Path, spare, dead []qsc.NodeID) qsc.NodeID {
+func middle(t testing.TB, net *node.Network, paths []keymgmt.Path, spare, dead []qsc.NodeID) qsc.NodeID {
 	t.Helper()
 	paths = slices.Clone(paths)
 	slices.SortStableFunc(paths, func(a, b keymgmt.Path) int { return len(a) - len(b) })
@@ -75,7 +75,7 @@ func middle(t *testing.T, net *node.Network, paths []keymgmt.Path, spare, dead [
 }
 
 // remain reports whether there are so many disjoint paths without these nodes.
-func remain(t *testing.T, net *node.Network, from, to qsc.NodeID, paths int, without []qsc.NodeID) bool {
+func remain(t testing.TB, net *node.Network, from, to qsc.NodeID, paths int, without []qsc.NodeID) bool {
 	t.Helper()
 	g := route.New(net)
 	for _, id := range without {

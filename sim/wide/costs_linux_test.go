@@ -17,7 +17,7 @@ const (
 
 // costs measures the node processes at rest.
 func (n *network) costs() {
-	n.t.Helper()
+	n.T.Helper()
 	before, begin := n.cpu(), time.Now()
 	t := time.NewTimer(restTime)
 	defer t.Stop()
@@ -25,33 +25,33 @@ func (n *network) costs() {
 	share := (n.cpu() - before).Seconds() / time.Since(begin).Seconds()
 	var memory int64
 	var files int
-	for _, d := range n.fleet.Network().Nodes {
-		at := fmt.Sprintf("/proc/%d", n.fleet.PID(d.ID))
+	for _, d := range n.Fleet.Network().Nodes {
+		at := fmt.Sprintf("/proc/%d", n.Fleet.PID(d.ID))
 		memory += kilobytes(at+"/smaps_rollup", "Pss:") << 10
 		if list, err := os.ReadDir(at + "/fd"); err == nil {
 			files += len(list)
 		}
 	}
-	nodes := len(n.fleet.Network().Nodes)
-	n.t.Logf("%d nodes at rest: %.0f %% of a core, %d MiB of memory, %d open files", nodes, 100*share, memory>>20, files)
+	nodes := len(n.Fleet.Network().Nodes)
+	n.T.Logf("%d nodes at rest: %.0f %% of a core, %d MiB of memory, %d open files", nodes, 100*share, memory>>20, files)
 	if memory == 0 || memory > mostMemory || share > mostCPU {
-		n.t.Errorf("%d nodes may take %d MiB and %.0f %% of a core", nodes, int64(mostMemory)>>20, 100*mostCPU)
+		n.T.Errorf("%d nodes may take %d MiB and %.0f %% of a core", nodes, int64(mostMemory)>>20, 100*mostCPU)
 	}
 }
 
 // cpu is the processor time that all nodes took so far.
 func (n *network) cpu() (all time.Duration) {
-	n.t.Helper()
-	for _, d := range n.fleet.Network().Nodes {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.fleet.PID(d.ID)))
+	n.T.Helper()
+	for _, d := range n.Fleet.Network().Nodes {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.Fleet.PID(d.ID)))
 		if err != nil {
-			n.t.Fatal(d.ID, err)
+			n.T.Fatal(d.ID, err)
 		}
 		f := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]) // from the third field on
 		for _, ticks := range f[11:13] {                           // user and system, in hundredths of a second
 			k, err := strconv.ParseInt(string(ticks), 10, 64)
 			if err != nil {
-				n.t.Fatal(err)
+				n.T.Fatal(err)
 			}
 			all += time.Duration(k) * 10 * time.Millisecond
 		}

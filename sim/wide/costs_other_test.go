@@ -3,4 +3,4 @@
 package wide
 
 // costs measures nothing: the figures come from /proc.
-func (n *network) costs() { n.t.Log("no /proc here: costs are not measured") }
+func (n *network) costs() { n.T.Log("no /proc here: costs are not measured") }

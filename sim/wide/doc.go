@@ -10,4 +10,5 @@
 //
 //	QSC_LONG=1   the generated network of 100 nodes too, and what it costs
 //	QSC_LOG=1    the supervisor's log on standard error
+//	QSC_KEEP=1   keep the directory of a test that failed
 package wide

@@ -1,23 +1,19 @@
 package wide
 
 import (
-	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/control"
 	"github.com/quantum-secure-cloud/qsc/control/manage"
-	"github.com/quantum-secure-cloud/qsc/gateway/admin"
-	"github.com/quantum-secure-cloud/qsc/gateway/enrol"
 	"github.com/quantum-secure-cloud/qsc/internal/durable"
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
 	"github.com/quantum-secure-cloud/qsc/node"
 	"github.com/quantum-secure-cloud/qsc/node/fleet"
+	"github.com/quantum-secure-cloud/qsc/sim/fleettest"
 )
 
 // patience bounds every wait for something that must come.
@@ -25,97 +21,63 @@ const patience = time.Minute
 
 // network is a network of running node processes.
 type network struct {
-	t     *testing.T
-	fleet *fleet.Fleet
-	ca    *enrol.CA
-	up    time.Duration // from nothing to every link up
+	*fleettest.Network
+	up time.Duration // from nothing to every link up
 }
 
 // open makes a built-in network and starts it.
 func open(t *testing.T, name string) *network {
-	net, err := node.LoadNetwork(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp("", "qsc-wide-") // a short path: it leaves room for sockets' names
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	log := slog.DiscardHandler
-	if os.Getenv("QSC_LOG") != "" {
-		log = slog.NewTextHandler(os.Stderr, nil)
-	}
 	begin := time.Now()
-	n := &network{t: t}
-	if n.fleet, err = fleet.Open(t.Context(), net, dir, fleet.Options{Log: slog.New(log)}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = n.fleet.Close() })
-	if err := n.fleet.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if down := n.fleet.Await(ctx, func(l admin.Link) bool { return l.Up }); len(down) > 0 {
-		t.Fatal("these links never came up:", down)
-	}
+	n := &network{Network: fleettest.Open(t, fleettest.Load(t, name), fleettest.Options{Patience: patience, Look: 5 * time.Millisecond})}
+	n.Start()
 	n.up = time.Since(begin)
-	if n.ca, err = enrol.OpenCA(filepath.Join(dir, fleet.CADir)); err != nil {
-		t.Fatal(err)
-	}
 	return n
 }
 
-// status is what a node tells of itself.
-func (n *network) status(id qsc.NodeID) admin.Status {
-	n.t.Helper()
-	s, err := admin.NewClient(n.fleet.NodeDir(id)).Status(n.t.Context())
-	if err != nil {
-		n.t.Fatal(id, err)
-	}
-	return s
+// often is how keys are drawn here: every few milliseconds, so many at once.
+func often(number int) fleettest.Plan {
+	return fleettest.Plan{Every: 10 * time.Millisecond, Number: number, Bits: 256}
 }
 
-// until waits for something, looking every few milliseconds, and returns how
-// long it took from begin on.
-func (n *network) until(what string, begin time.Time, ok func() bool) time.Duration {
-	n.t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		if time.Since(begin) > patience {
-			n.t.Fatalf("%s: never came in %v", what, patience)
+// settled waits until the controller's routes are in use and key flows.
+func (n *network) settled(d *fleettest.Drawing, from, to qsc.NodeID, p keymgmt.Protection) keymgmt.Route {
+	n.T.Helper()
+	var r keymgmt.Route
+	n.Until("the controller's routes", func() bool {
+		if n.Status(from).Control.Flows == 0 {
+			return false
 		}
-		<-tick.C
-	}
-	return time.Since(begin)
+		r = n.route(from, to, p)
+		return r.Epoch > 0
+	})
+	n.Until("keys", func() bool { return d.Now().Draws > 50 })
+	return r
 }
 
 // route is what a node goes by now: what its controller told it, read from what
 // the node stored, as it would after a restart.
 func (n *network) route(from, to qsc.NodeID, p keymgmt.Protection) keymgmt.Route {
-	n.t.Helper()
-	text, err := os.ReadFile(filepath.Join(n.fleet.NodeDir(from), "control", "routes"))
+	n.T.Helper()
+	text, err := os.ReadFile(filepath.Join(n.Fleet.NodeDir(from), "control", "routes"))
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
-	copied := n.t.TempDir()
+	copied := n.T.TempDir()
 	if err := os.WriteFile(filepath.Join(copied, "routes"), text, 0o600); err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	dir, err := durable.Dir(copied)
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	defer dir.Close()
-	a, err := manage.OpenAgent(manage.AgentConfig{Node: from, Network: n.fleet.Network(), Dir: dir, State: func() control.Report { return control.Report{} }})
+	a, err := manage.OpenAgent(manage.AgentConfig{Node: from, Network: n.Fleet.Network(), Dir: dir, State: func() control.Report { return control.Report{} }})
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	r, err := a.Route(to, p)
 	if err != nil {
-		n.t.Fatal(err)
+		n.T.Fatal(err)
 	}
 	return r
 }
@@ -124,7 +86,7 @@ func (n *network) route(from, to qsc.NodeID, p keymgmt.Protection) keymgmt.Route
 // Nodes that are dead do not count.
 func (n *network) leader() (id qsc.NodeID, epoch uint64) {
 	for _, d := range n.controllers() {
-		s, err := admin.NewClient(n.fleet.NodeDir(d)).Status(n.t.Context())
+		s, err := n.Client(d).Status(n.T.Context())
 		if err == nil && s.Control.Leads {
 			return d, s.Control.Epoch
 		}
@@ -134,10 +96,10 @@ func (n *network) leader() (id qsc.NodeID, epoch uint64) {
 
 // controllers are the nodes that run one.
 func (n *network) controllers() (list []qsc.NodeID) {
-	for _, d := range n.fleet.Network().Nodes {
-		c, err := node.ReadConfig(fleet.ConfigFile(n.fleet.NodeDir(d.ID)))
+	for _, d := range n.Fleet.Network().Nodes {
+		c, err := node.ReadConfig(fleet.ConfigFile(n.Fleet.NodeDir(d.ID)))
 		if err != nil {
-			n.t.Fatal(err)
+			n.T.Fatal(err)
 		}
 		if c.Control.Listen == "" {
 			break // they are at the first nodes
@@ -145,25 +107,4 @@ func (n *network) controllers() (list []qsc.NodeID) {
 		list = append(list, d.ID)
 	}
 	return list
-}
-
-// kill ends a node as a power cut would.
-func (n *network) kill(id qsc.NodeID) {
-	n.t.Helper()
-	if err := n.fleet.Kill(id); err != nil {
-		n.t.Fatal(err)
-	}
-}
-
-// freeze stops a node in mid-step: its connections stay open, nothing comes. It
-// returns what lets it go on.
-func (n *network) freeze(id qsc.NodeID) (thaw func()) {
-	n.t.Helper()
-	pid := n.fleet.PID(id)
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		n.t.Fatal(err)
-	}
-	thaw = func() { _ = syscall.Kill(pid, syscall.SIGCONT) }
-	n.t.Cleanup(thaw) // or closing the network would have to wait for it
-	return thaw
 }
