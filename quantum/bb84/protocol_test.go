@@ -264,7 +264,7 @@ func TestWindows(t *testing.T) {
 		}
 		at = distill.Start{At: s[0].Until}
 	}
-	if _, errs := distilltest.Sift(context.Background(), e, at); !qsc.IsKind(errs[0], qsc.Scarce) || !qsc.IsKind(errs[1], qsc.Scarce) {
+	if _, errs := distilltest.Sift(context.Background(), e, at); !distilltest.Fail(errs, qsc.Scarce) {
 		t.Errorf("after the last window: %v", errs)
 	}
 }
@@ -320,7 +320,7 @@ func TestAttacks(t *testing.T) {
 		s, errs := distilltest.Sift(context.Background(), e, distill.Start{At: s[0].Until})
 		switch {
 		case c.kinds == "noisy":
-			if !qsc.IsKind(errs[0], qsc.Noisy) || !qsc.IsKind(errs[1], qsc.Noisy) || e[0].Progress().Alarm == "" {
+			if !distilltest.Fail(errs, qsc.Noisy) || e[0].Progress().Alarm == "" {
 				t.Errorf("%s at %v: %v", c.kind, c.strength, errs)
 			}
 		case errs[0] != nil || errs[1] != nil:

@@ -103,7 +103,7 @@ func TestAttacks(t *testing.T) {
 		return qber, errs
 	}
 	e := distilltest.Ends(t, d, 8, 3)
-	if _, errs := attack(e, quantum.Attack{Kind: quantum.InterceptResend, Strength: 1}); !qsc.IsKind(errs[0], qsc.Noisy) || !qsc.IsKind(errs[1], qsc.Noisy) {
+	if _, errs := attack(e, quantum.Attack{Kind: quantum.InterceptResend, Strength: 1}); !distilltest.Fail(errs, qsc.Noisy) {
 		t.Errorf("intercept-resend at full strength: %v", errs)
 	}
 	// A hundredth of stray clicks meets Alice's clicks without a partner at Bob.
@@ -125,7 +125,7 @@ func TestTooLittleIsScarce(t *testing.T) {
 	d := preset(t, "bbm92-live")
 	d.MaxBlockS = 1
 	_, errs := distilltest.Sift(t.Context(), distilltest.Ends(t, d, 60, 4), distilltest.At(0))
-	if !qsc.IsKind(errs[0], qsc.Scarce) || !qsc.IsKind(errs[1], qsc.Scarce) {
+	if !distilltest.Fail(errs, qsc.Scarce) {
 		t.Error(errs)
 	}
 	p := distilltest.Ends(t, d, 8, 4)[0]

@@ -50,22 +50,6 @@ func sift(t *testing.T, p [2]distill.Protocol) [2]*distill.Sifted {
 	return s
 }
 
-// fail runs a round that ends in the same error at both ends. No end cuts the
-// wire, which would overtake what the other has yet to read.
-func fail(t *testing.T, p [2]distill.Protocol) (errs [2]error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var wires [2]*distilltest.Wire
-	wires[0], wires[1] = distilltest.Pair()
-	var wg sync.WaitGroup
-	for role := range p {
-		wg.Go(func() { _, errs[role] = p[role].Sift(ctx, wires[role], distilltest.At(0)) })
-	}
-	wg.Wait()
-	return errs
-}
-
 // outcome is what an engine makes of a block: the frames that failed dropped.
 func outcome(s *distill.Sifted) distill.Outcome {
 	o := distill.Outcome{Sifted: int64(s.Bits.N), Leak: s.Leak, Frames: s.Bits.N / s.Frame, Dropped: len(s.Failed), EpsCor: 1e-10}
@@ -229,11 +213,9 @@ func TestEavesdropperLeavesNoKey(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		errs := fail(t, p)
-		for role, err := range errs {
-			if !qsc.IsKind(err, qsc.Noisy) || p[role].Progress().Alarm == "" {
-				t.Errorf("%s, role %d: %v, alarm %q", kind, role, err, p[role].Progress().Alarm)
-			}
+		_, errs := distilltest.Sift(t.Context(), p, distilltest.At(0))
+		if !distilltest.Fail(errs, qsc.Noisy) || p[0].Progress().Alarm == "" || p[1].Progress().Alarm == "" {
+			t.Errorf("%s: %v, alarms %q and %q", kind, errs, p[0].Progress().Alarm, p[1].Progress().Alarm)
 		}
 		if err := p[0].(quantum.Attackable).Attack(quantum.Attack{}); err != nil {
 			t.Fatal(err)
@@ -301,11 +283,8 @@ func TestNoSignalIsScarce(t *testing.T) {
 	for _, e := range p {
 		e.(*Protocol).t = 0
 	}
-	errs := fail(t, p)
-	for role, err := range errs {
-		if !qsc.IsKind(err, qsc.Scarce) {
-			t.Errorf("role %d: %v", role, err)
-		}
+	if _, errs := distilltest.Sift(t.Context(), p, distilltest.At(0)); !distilltest.Fail(errs, qsc.Scarce) {
+		t.Error(errs)
 	}
 }
 

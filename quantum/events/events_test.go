@@ -194,10 +194,10 @@ func TestRunsEndAlike(t *testing.T) {
 	if _, errs := both(t.Context(), setup, ticker{want: 100_000}, 20*time.Second); errs != [2]error{} {
 		t.Errorf("a third of a block when patience ends: %v", errs)
 	}
-	if _, errs := both(t.Context(), setup, ticker{want: 1e7}, time.Second); !qsc.IsKind(errs[0], qsc.Scarce) || !qsc.IsKind(errs[1], qsc.Scarce) {
+	if _, errs := both(t.Context(), setup, ticker{want: 1e7}, time.Second); !distilltest.Fail(errs, qsc.Scarce) {
 		t.Errorf("next to nothing: %v", errs)
 	}
-	if _, errs := both(t.Context(), setup, ticker{want: 1e7, bad: true}, time.Hour); !qsc.IsKind(errs[0], qsc.Noisy) || !qsc.IsKind(errs[1], qsc.Noisy) {
+	if _, errs := both(t.Context(), setup, ticker{want: 1e7, bad: true}, time.Hour); !distilltest.Fail(errs, qsc.Noisy) {
 		t.Errorf("hopeless: %v", errs)
 	}
 }

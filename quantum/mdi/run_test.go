@@ -137,7 +137,7 @@ func TestAttacks(t *testing.T) {
 	if errs != [2]error{} || calm > 0.03 || quiet > 0.32 {
 		t.Fatalf("without an attack %.3f and %.3f (%v)", calm, quiet, errs)
 	}
-	if _, _, errs := run(quantum.Attack{Kind: quantum.InterceptResend, Strength: 1}); !qsc.IsKind(errs[0], qsc.Noisy) || !qsc.IsKind(errs[1], qsc.Noisy) {
+	if _, _, errs := run(quantum.Attack{Kind: quantum.InterceptResend, Strength: 1}); !distilltest.Fail(errs, qsc.Noisy) {
 		t.Errorf("intercept-resend at full strength: %v", errs)
 	}
 	if qber, _, errs := run(quantum.Attack{Kind: quantum.InterceptResend, Strength: 0.3}); errs != [2]error{} || qber < calm+0.03 {
@@ -159,7 +159,7 @@ func TestFaultsHaveTheirKinds(t *testing.T) {
 	d := preset(t, "mdi-live")
 	d.MaxBlockS = 1
 	_, errs := distilltest.Sift(t.Context(), distilltest.Ends(t, d, 120, 4), distilltest.At(0))
-	if !qsc.IsKind(errs[0], qsc.Scarce) || !qsc.IsKind(errs[1], qsc.Scarce) {
+	if !distilltest.Fail(errs, qsc.Scarce) {
 		t.Error(errs)
 	}
 	p := distilltest.Ends(t, d, 20, 4)[0]

@@ -153,7 +153,7 @@ func TestInterceptResendLeavesNoKey(t *testing.T) {
 	if err := two[1].(quantum.Attackable).Attack(attack); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs := distilltest.Sift(context.Background(), two, distilltest.At(25*time.Hour)); !qsc.IsKind(errs[0], qsc.Noisy) || !qsc.IsKind(errs[1], qsc.Noisy) {
+	if _, errs := distilltest.Sift(context.Background(), two, distilltest.At(25*time.Hour)); !distilltest.Fail(errs, qsc.Noisy) {
 		t.Errorf("a pass that somebody intercepts, an era after the attack began: %v", errs)
 	}
 }
@@ -182,7 +182,7 @@ func TestNoPassAtAll(t *testing.T) {
 	}
 	d.FirstPass = 0
 	two := ends(t, d)
-	if _, errs := distilltest.Sift(context.Background(), two, distilltest.At(0)); !qsc.IsKind(errs[0], qsc.Scarce) || !qsc.IsKind(errs[1], qsc.Scarce) {
+	if _, errs := distilltest.Sift(context.Background(), two, distilltest.At(0)); !distilltest.Fail(errs, qsc.Scarce) {
 		t.Errorf("no light: %v", errs)
 	}
 	if _, err := two[0].Length(&distill.Sifted{}, distill.Outcome{}); !qsc.IsKind(err, qsc.Invalid) {

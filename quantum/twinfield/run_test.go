@@ -157,7 +157,7 @@ func TestAttacks(t *testing.T) {
 	if errs != [2]error{} || calm <= 0 || quiet > 0.08 {
 		t.Fatalf("without an attack %d bits at %.3f (%v)", calm, quiet, errs)
 	}
-	if _, _, errs := run(quantum.Attack{Kind: quantum.InterceptResend, Strength: 1}); !qsc.IsKind(errs[0], qsc.Noisy) || !qsc.IsKind(errs[1], qsc.Noisy) {
+	if _, _, errs := run(quantum.Attack{Kind: quantum.InterceptResend, Strength: 1}); !distilltest.Fail(errs, qsc.Noisy) {
 		t.Errorf("intercept-resend at full strength: %v", errs)
 	}
 	if bits, qber, errs := run(quantum.Attack{Kind: quantum.InterceptResend, Strength: 0.3}); errs != [2]error{} || bits >= calm || qber < quiet+0.1 {
@@ -179,7 +179,7 @@ func TestFaultsHaveTheirKinds(t *testing.T) {
 	d := preset(t, "sns-live")
 	d.MaxBlockS = 1
 	_, errs := distilltest.Sift(t.Context(), distilltest.Ends(t, d, 120, 4), distilltest.At(0))
-	if !qsc.IsKind(errs[0], qsc.Scarce) || !qsc.IsKind(errs[1], qsc.Scarce) {
+	if !distilltest.Fail(errs, qsc.Scarce) {
 		t.Error(errs)
 	}
 	p := distilltest.Ends(t, d, 20, 4)[0]

@@ -129,6 +129,11 @@ func Sift(ctx context.Context, ends [2]distill.Protocol, start distill.Start) (s
 	return sifted, errs
 }
 
+// Fail reports whether both ends failed alike.
+func Fail(errs [2]error, kind qsc.Kind) bool {
+	return qsc.IsKind(errs[0], kind) && qsc.IsKind(errs[1], kind)
+}
+
 // At is a fixed beginning of rounds.
 func At(after time.Duration) distill.Start {
 	return distill.Start{At: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC).Add(after)}
