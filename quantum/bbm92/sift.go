@@ -132,9 +132,11 @@ func (h *bobHalf) draw(pulse uint64, errZ, errX float64) {
 // Answered implements events.Observer.
 func (h *bobHalf) Answered(b *events.Batch, answer []byte) error {
 	n := len(b.Slots)
-	short := qsc.E("bbm92.Sift", qsc.Corrupt, "", "%d bytes of answer to %d coincidences", len(answer), n)
+	short := func() error {
+		return qsc.E("bbm92.Sift", qsc.Corrupt, "", "%d bytes of answer to %d coincidences", len(answer), n)
+	}
 	if len(answer) < (n+7)/8 {
-		return short
+		return short()
 	}
 	bases, bits := answer[:(n+7)/8], answer[(n+7)/8:]
 	tests := 0
@@ -147,7 +149,7 @@ func (h *bobHalf) Answered(b *events.Batch, answer []byte) error {
 		switch alice, bob := events.Packed(bases, i), h.inX(h.words[i]); {
 		case alice && bob:
 			if tests>>3 >= len(bits) {
-				return short
+				return short()
 			}
 			if events.Packed(bits, tests) != (mine == 1) {
 				h.c.Errors++
@@ -160,7 +162,7 @@ func (h *bobHalf) Answered(b *events.Batch, answer []byte) error {
 	h.c.Coincidences += int64(n)
 	h.c.Tests += int64(tests)
 	if len(bits) != (tests+7)/8 {
-		return short
+		return short()
 	}
 	return nil
 }

@@ -175,14 +175,20 @@ func (r *Run) judge(s State, pulses uint64) verdict {
 	return scarce
 }
 
-func (r *Run) fault(v verdict) error {
+// fault is the error that both ends give a block up with, and raises the alarm.
+func (r *Run) fault(v verdict) (err error) {
 	switch v {
 	case scarce:
-		return qsc.E("events.Run", qsc.Scarce, "", "too little was detected in %v: look at the fibre's loss and at the detectors", r.Patience)
+		err = qsc.E("events.Run", qsc.Scarce, "", "too little was detected in %v: look at the fibre's loss and at the detectors", r.Patience)
 	case noisy:
-		return qsc.E("events.Run", qsc.Noisy, "", "the error rate leaves no key: look for stray light, drift or somebody in the middle")
+		err = qsc.E("events.Run", qsc.Noisy, "", "the error rate leaves no key: look for stray light, drift or somebody in the middle")
+	default:
+		return nil
 	}
-	return nil
+	r.Meter.mu.Lock()
+	defer r.Meter.mu.Unlock()
+	r.Meter.p.Alarm = err.Error()
+	return err
 }
 
 // wait returns once the device has sent the pulses before a number.
@@ -212,9 +218,6 @@ func (m *Meter) note(s State, took time.Duration) {
 	}
 	if p.Sifted > 0 {
 		p.Left = time.Duration(float64(max(s.Want-s.Have, 0)) / float64(p.Sifted) * float64(time.Second))
-	}
-	if s.Hopeless {
-		p.Alarm = "the error rate leaves no key: look for stray light, drift or somebody in the middle"
 	}
 	m.mu.Lock()
 	m.p = p

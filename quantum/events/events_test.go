@@ -34,6 +34,21 @@ func TestStreamsAreApart(t *testing.T) {
 	}
 }
 
+// The draws of a round are its own.
+func TestRoundsDrawApart(t *testing.T) {
+	seen := map[uint64]bool{}
+	for _, start := range []distill.Start{distilltest.At(0), {Round: 1, At: distilltest.At(0).At}, distilltest.At(1)} {
+		r := Run{Setup: distill.Setup{World: world}, Start: start}
+		seen[r.Stream("a").Uint64()], seen[r.Stream("b").Uint64()] = true, true
+		if r.Stream("a").Uint64() != r.Stream("a").Uint64() {
+			t.Error("not the same twice")
+		}
+	}
+	if len(seen) != 6 {
+		t.Errorf("%d different streams of 6", len(seen))
+	}
+}
+
 // Every byte of the words, and every bit against the same bit of the next pulse,
 // as evenly as chance has it.
 func TestSettingsAreEven(t *testing.T) {
@@ -169,11 +184,13 @@ func (l listener) Report(b []byte) error {
 	return nil
 }
 
-// both runs a block of tickers at both ends.
-func both(ctx context.Context, setup distill.Setup, k ticker, patience time.Duration) (until [2]time.Time, errs [2]error) {
-	var meter Meter
-	errs[0], errs[1] = distilltest.Both(ctx, func(ctx context.Context, role distill.Role, w *distilltest.Wire) (err error) {
-		r := Run{Setup: setup, Start: distilltest.At(time.Second), Clock: 1e6, Rate: 1e-3, Patience: patience, MaxReply: 10, Meter: &meter}
+// both runs a block of tickers at both ends. An end that gives it up has an alarm, and
+// no other.
+func both(t *testing.T, setup distill.Setup, k ticker, patience time.Duration) (until [2]time.Time, errs [2]error) {
+	t.Helper()
+	var meter [2]Meter
+	errs[0], errs[1] = distilltest.Both(t.Context(), func(ctx context.Context, role distill.Role, w *distilltest.Wire) (err error) {
+		r := Run{Setup: setup, Start: distilltest.At(time.Second), Clock: 1e6, Rate: 1e-3, Patience: patience, MaxReply: 10, Meter: &meter[role]}
 		mine := k
 		if role == distill.Alice {
 			until[0], err = r.Follow(ctx, w, listener{&mine})
@@ -182,22 +199,27 @@ func both(ctx context.Context, setup distill.Setup, k ticker, patience time.Dura
 		}
 		return err
 	})
+	for i, err := range errs {
+		if alarm := meter[i].Progress().Alarm; (alarm != "") != (err != nil) {
+			t.Errorf("end %d: %v, alarm %q", i, err, alarm)
+		}
+	}
 	return until, errs
 }
 
 func TestRunsEndAlike(t *testing.T) {
 	setup := distill.Setup{World: world}
-	until, errs := both(t.Context(), setup, ticker{want: 1000}, time.Hour)
+	until, errs := both(t, setup, ticker{want: 1000}, time.Hour)
 	if errs != [2]error{} || until[0] != until[1] || until[0].Before(distilltest.At(2*time.Second).At) {
 		t.Errorf("until %v, %v", until, errs)
 	}
-	if _, errs := both(t.Context(), setup, ticker{want: 100_000}, 20*time.Second); errs != [2]error{} {
+	if _, errs := both(t, setup, ticker{want: 100_000}, 20*time.Second); errs != [2]error{} {
 		t.Errorf("a third of a block when patience ends: %v", errs)
 	}
-	if _, errs := both(t.Context(), setup, ticker{want: 1e7}, time.Second); !distilltest.Fail(errs, qsc.Scarce) {
+	if _, errs := both(t, setup, ticker{want: 1e7}, time.Second); !distilltest.Fail(errs, qsc.Scarce) {
 		t.Errorf("next to nothing: %v", errs)
 	}
-	if _, errs := both(t.Context(), setup, ticker{want: 1e7, bad: true}, time.Hour); !distilltest.Fail(errs, qsc.Noisy) {
+	if _, errs := both(t, setup, ticker{want: 1e7, bad: true}, time.Hour); !distilltest.Fail(errs, qsc.Noisy) {
 		t.Errorf("hopeless: %v", errs)
 	}
 }

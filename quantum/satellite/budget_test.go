@@ -70,7 +70,7 @@ func TestBudgetAddsUp(t *testing.T) {
 	distilltest.Within(t, "budget", o.Budget(800, 40), want, 1e-9)
 	last := 0.0
 	for e := 90.0; e >= 5; e -= 5 {
-		b := o.Budget(SlantRange(500, e), e)
+		b := o.Budget(slantRange(500, e), e)
 		if b <= last {
 			t.Fatalf("at %g° the loss is %g dB, higher up %g dB", e, b, last)
 		}

@@ -20,7 +20,7 @@ func preset(t testing.TB, name string) Device {
 
 // sifted is the sifted rate in both bases at a distance, by night.
 func sifted(d Device, km float64) float64 {
-	e := SlantElevation(d.Altitude, km)
+	e := slantElevation(d.Altitude, km)
 	c := d.BB84.Expect(d.Budget(km, e), d.background(-40), d.BB84.Clock)
 	return total(c.Key) + total(c.Test)
 }

@@ -28,11 +28,6 @@ func (o Orbit) radius() float64 { return earthRadius + o.Altitude }
 // motion is the mean motion in rad/s.
 func (o Orbit) motion() float64 { return math.Sqrt(gravity / math.Pow(o.radius(), 3)) }
 
-// Period is the time of one revolution.
-func (o Orbit) Period() time.Duration {
-	return time.Duration(2 * math.Pi / o.motion() * float64(time.Second))
-}
-
 // nodal is the drift of the node in rad/s: -3/2 J2 (R/a)² n cos i.
 func (o Orbit) nodal() float64 {
 	q := equator / o.radius()
@@ -74,27 +69,6 @@ func (k *track) direction(t float64) vec {
 // and a satellite that it sees at least so high, in rad: acos(R cos a/(R+h)) - a.
 func (o Orbit) reach(stationRadius, elevation float64) float64 {
 	return math.Acos(clamp(stationRadius*math.Cos(elevation)/o.radius(), -1, 1)) - elevation
-}
-
-// SlantRange is the distance in km to a satellite at an altitude seen at an
-// elevation from sea level: sqrt(R² sin²a + 2Rh + h²) - R sin a.
-func SlantRange(altitudeKM, elevationDeg float64) float64 {
-	s := earthRadius * math.Sin(rad(elevationDeg))
-	return math.Sqrt(s*s+2*earthRadius*altitudeKM+altitudeKM*altitudeKM) - s
-}
-
-// ZenithPass is how long a pass through the zenith stays above an elevation when
-// the Earth does not turn: 2 lambda/n.
-func (o Orbit) ZenithPass(elevationDeg float64) time.Duration {
-	s := 2 * o.reach(earthRadius, rad(elevationDeg)) / o.motion()
-	return time.Duration(s * float64(time.Second))
-}
-
-// SlantElevation is the other way round: the elevation in degrees at which a
-// satellite at an altitude is so far away; 90 when it is nearer than the altitude.
-func SlantElevation(altitudeKM, rangeKM float64) float64 {
-	s := (2*earthRadius*altitudeKM + altitudeKM*altitudeKM - rangeKM*rangeKM) / (2 * earthRadius * rangeKM)
-	return degrees(math.Asin(clamp(s, -1, 1)))
 }
 
 var j2000 = time.Date(2000, 1, 1, 12, 0, 0, 0, time.UTC)

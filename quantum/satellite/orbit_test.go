@@ -15,7 +15,7 @@ func leo() Orbit {
 // Computed in the reference: 443, 296 and 207 s above 10°, 20° and 30°.
 func TestPublishedZenithPass(t *testing.T) {
 	for elevation, want := range map[float64]float64{10: 443, 20: 296, 30: 207} {
-		if got := leo().ZenithPass(elevation).Seconds(); math.Round(got) != want {
+		if got := leo().zenithPass(elevation).Seconds(); math.Round(got) != want {
 			t.Errorf("above %g°: %g s, want %g", elevation, got, want)
 		}
 	}
@@ -66,7 +66,7 @@ func TestZenithPassEqualsPropagation(t *testing.T) {
 			last, lastT = h, now
 			return h >= 0
 		})
-		distilltest.Within(t, "pass", o.ZenithPass(elevation).Seconds(), seconds, 1e-6)
+		distilltest.Within(t, "pass", o.zenithPass(elevation).Seconds(), seconds, 1e-6)
 	}
 }
 
@@ -75,10 +75,10 @@ func TestSlantRangeEqualsLawOfCosines(t *testing.T) {
 	for e := 1.0; e <= 90; e += 4.3 {
 		angle := o.reach(earthRadius, rad(e))
 		d := math.Sqrt(math.Pow(o.radius(), 2) + earthRadius*earthRadius - 2*o.radius()*earthRadius*math.Cos(angle))
-		distilltest.Within(t, "slant range", SlantRange(500, e), d, 1e-9)
-		distilltest.Within(t, "elevation", SlantElevation(500, d), e, 1e-6)
+		distilltest.Within(t, "slant range", slantRange(500, e), d, 1e-9)
+		distilltest.Within(t, "elevation", slantElevation(500, d), e, 1e-6)
 	}
-	if SlantElevation(500, 400) != 90 {
+	if slantElevation(500, 400) != 90 {
 		t.Error("nearer than the orbit is the zenith")
 	}
 }

@@ -7,9 +7,6 @@ import "math"
 type vec struct{ x, y, z float64 }
 
 func (a vec) dot(b vec) float64       { return a.x*b.x + a.y*b.y + a.z*b.z }
-func (a vec) minus(b vec) vec         { return vec{a.x - b.x, a.y - b.y, a.z - b.z} }
-func (a vec) times(k float64) vec     { return vec{a.x * k, a.y * k, a.z * k} }
-func (a vec) norm() float64           { return math.Sqrt(a.dot(a)) }
 func rad(degrees float64) float64     { return degrees * (math.Pi / 180) }
 func degrees(rad float64) float64     { return rad * (180 / math.Pi) }
 func clamp(x, lo, hi float64) float64 { return min(max(x, lo), hi) }
