@@ -2,16 +2,13 @@ package photons
 
 import (
 	"context"
-	"crypto/rand"
-	"net"
 	"testing"
 	"time"
 
-	"github.com/quantum-secure-cloud/qsc"
-	"github.com/quantum-secure-cloud/qsc/internal/durable"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill/cascade"
+	"github.com/quantum-secure-cloud/qsc/quantum/distill/distilltest"
 	"github.com/quantum-secure-cloud/qsc/quantum/preset"
 )
 
@@ -46,7 +43,7 @@ func TestPresets(t *testing.T) {
 			continue
 		}
 		ran++
-		t.Run(p.Name, func(t *testing.T) { once(t, p.Name, d, ch) })
+		t.Run(p.Name, func(t *testing.T) { once(t, d, ch) })
 	}
 	if ran < 6 {
 		t.Errorf("only %d presets were run", ran)
@@ -54,49 +51,14 @@ func TestPresets(t *testing.T) {
 }
 
 // once makes a block of key.
-func once(t *testing.T, name string, d distill.Runnable, ch quantum.Channel) {
-	dirs := [2]durable.FS{durable.Mem(1 << 26), durable.Mem(1 << 26)}
-	if err := distill.Found(dirs, rand.Reader); err != nil {
-		t.Fatal(err)
+func once(t *testing.T, d distill.Runnable, ch quantum.Channel) {
+	reconciler := func() distill.Reconciler { return cascade.New(cascade.Config{}) }
+	if d.Kind() == "cv" {
+		reconciler = nil
 	}
-	listen, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	world := quantum.World{Seed: [32]byte{3}, Start: time.Now()}
-	var blocks [2]quantum.KeyBlock
-	var links [2]*distill.Link
-	for role := distill.Alice; role <= distill.Bob; role++ {
-		p, err := d.Protocol(distill.Setup{Role: role, World: world, Channel: ch, Pace: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := distill.Config{Link: "ab", Role: role, Block: 512, FS: dirs[role], Protocol: p, Device: name, Kind: d.Kind(), Class: qsc.Simulated}
-		if d.Kind() != "cv" {
-			c.Reconciler = cascade.New(cascade.Config{})
-		}
-		if role == distill.Alice {
-			c.Listen = listen
-		} else {
-			c.Dial = func(ctx context.Context) (net.Conn, error) {
-				return new(net.Dialer).DialContext(ctx, "tcp", listen.Addr().String())
-			}
-		}
-		if links[role], err = distill.Open(c); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = links[role].Close() })
-	}
+	ends := distilltest.Links(t, d, distill.Setup{World: quantum.World{Seed: [32]byte{3}, Start: time.Now()}, Channel: ch, Pace: true}, reconciler)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	for role, l := range links {
-		if blocks[role], err = l.Next(ctx, func(seq uint64) bool { return seq == 0 }); err != nil {
-			t.Fatalf("%v; status %+v", err, l.Status())
-		}
-	}
-	a, b := blocks[0], blocks[1]
-	if a.Seq != b.Seq || a.ID != b.ID || !a.Key.Equal(b.Key) || a.Bound != b.Bound || a.Class&qsc.Simulated == 0 {
-		t.Error("the two ends' blocks differ")
-	}
-	t.Logf("%s: %.2f %% error, f %.3f, %d bits in a round", a.Bound, 100*a.QBER, a.Efficiency, links[0].Records(1)[0].Length)
+	b, r := distilltest.First(ctx, t, ends)
+	t.Logf("%s: %.2f %% error, f %.3f, %d bits in a round", b.Bound, 100*b.QBER, b.Efficiency, r.Length)
 }
