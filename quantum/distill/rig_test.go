@@ -36,12 +36,14 @@ type rig struct {
 	frame   int         // of reconciliation, 0: the default
 	wrap    func(end int, c net.Conn) net.Conn
 	protect func(end int, p distill.Protocol) distill.Protocol
+	correct func(end int, c distill.Reconciler) distill.Reconciler
 }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{t: t, qber: 0.02, bits: 1 << 16, block: 512, frame: 1 << 12, wrap: func(_ int, c net.Conn) net.Conn { return c },
-		protect: func(_ int, p distill.Protocol) distill.Protocol { return p }}
+		protect: func(_ int, p distill.Protocol) distill.Protocol { return p },
+		correct: func(_ int, c distill.Reconciler) distill.Reconciler { return c }}
 	r.dirs = [2]durable.FS{durable.Mem(1 << 26), durable.Mem(1 << 26)}
 	if err := distill.Found(r.dirs, rand.Reader); err != nil {
 		t.Fatal(err)
@@ -66,7 +68,7 @@ func (l listener) Accept() (net.Conn, error) {
 func (r *rig) config(end int) distill.Config {
 	r.t.Helper()
 	cfg := distill.Config{Link: "ab", Epoch: 3, Role: distill.Role(end), Block: r.block, FS: r.dirs[end], Room: r.room,
-		Reconciler: cascade.New(cascade.Config{Frame: r.frame}), Device: "stream", Kind: "stream", Class: qsc.Simulated,
+		Reconciler: r.correct(end, cascade.New(cascade.Config{Frame: r.frame})), Device: "stream", Kind: "stream", Class: qsc.Simulated,
 		Logger: slog.New(slog.DiscardHandler)}
 	s, err := distill.NewStream(distill.StreamConfig{Role: cfg.Role, World: quantum.World{Seed: [32]byte{7}}, Block: r.bits, QBER: r.qber, Rate: r.rate})
 	if err != nil {
