@@ -48,11 +48,11 @@ func (d Device) bound() string { return cmp.Or(d.Bound, Zhou2016) }
 
 // check lists every parameter that is out of range.
 func (d Device) check(ch quantum.Channel) error {
-	r := d.Check(ch)
+	r := midpoint.Check(&d.Params, ch)
 	switch d.bound() {
 	case MaRazavi:
 	case Zhou2016:
-		d.CheckFinite(&r, 1<<27)
+		midpoint.CheckFinite(&d.Params, &r, 1<<27)
 	default:
 		r.Want(false, "bound (there are "+Zhou2016+", "+MaRazavi+")")
 	}

@@ -46,7 +46,7 @@ func (p *Params) Arm(ch quantum.Channel) float64 {
 }
 
 // Check returns what is out of range whatever the bound, the channel included.
-func (p *Params) Check(ch quantum.Channel) (r events.Ranges) {
+func Check(p *Params, ch quantum.Channel) (r events.Ranges) {
 	r.Want(p.ClockHz >= 1 && p.ClockHz <= 1e12, "clock_hz")
 	r.Want(p.Mu > 0 && p.Mu <= 10, "mu")
 	r.Want(p.EtaDet > 0 && p.EtaDet <= 1, "eta_det")
@@ -59,7 +59,7 @@ func (p *Params) Check(ch quantum.Channel) (r events.Ranges) {
 }
 
 // CheckFinite adds to r what decoys and a finite block, of at most so many bits, need.
-func (p *Params) CheckFinite(r *events.Ranges, most int) {
+func CheckFinite(p *Params, r *events.Ranges, most int) {
 	r.Want(Inside(p.PSignal), "p_signal")
 	r.Want(p.Mu1 > 0 && p.Mu1 < p.Mu2 && p.Mu2 <= 10, "mu1 < mu2")
 	r.Want(Inside(p.P0) && Inside(p.P1) && p.P0+p.P1 < 1, "p_0 + p_1 < 1")

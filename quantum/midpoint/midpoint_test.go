@@ -28,15 +28,15 @@ func TestCheckNamesEveryFault(t *testing.T) {
 	} {
 		p := good()
 		change(&p)
-		r := p.Check(quantum.Channel{Loss: 10})
-		p.CheckFinite(&r, 2000)
+		r := Check(&p, quantum.Channel{Loss: 10})
+		CheckFinite(&p, &r, 2000)
 		if want := slices.DeleteFunc([]string{name}, func(s string) bool { return s == "" }); !slices.Equal(r, want) {
 			t.Errorf("out of range are %q, want %q", r, want)
 		}
 	}
 	p := good()
 	for _, ch := range []quantum.Channel{{Loss: -1}, {Loss: nan}, {Loss: 1001}, {Distance: -1}} {
-		if r := p.Check(ch); !slices.Equal(r, []string{"the channel"}) {
+		if r := Check(&p, ch); !slices.Equal(r, []string{"the channel"}) {
 			t.Errorf("%+v: %q", ch, r)
 		}
 	}

@@ -53,13 +53,13 @@ func (d Device) bound() string { return cmp.Or(d.Bound, Jiang2021) }
 
 // check lists every parameter that is out of range.
 func (d Device) check(ch quantum.Channel) error {
-	r := d.Check(ch)
+	r := midpoint.Check(&d.Params, ch)
 	r.Want(d.Duty > 0 && d.Duty <= 1, "duty")
 	r.Want(midpoint.Inside(d.PSend), "p_send")
 	switch d.bound() {
 	case SNS, AOPP:
 	case Jiang2021:
-		d.CheckFinite(&r, 1<<26)
+		midpoint.CheckFinite(&d.Params, &r, 1<<26)
 		r.Want(d.Slice > 0 && d.Slice < math.Pi/2, "slice")
 	default:
 		r.Want(false, "bound (there are "+Jiang2021+", "+AOPP+", "+SNS+")")
