@@ -20,7 +20,7 @@ func (p *Protocol) tell(ctx context.Context, w distill.Wire, b *block) (verdict,
 		}
 		silent := k == nil
 		if silent {
-			k = &clicks{epoch: b.next}
+			k = &clicks{}
 		}
 		times := Times{Head: Head{Epoch: b.next, Universal: true}, Width: 1, Protocol: protocolBB84, At: k.at, Told: k.basis}
 		packet, sent := times.Append(nil)

@@ -37,6 +37,9 @@ func (p *Protocol) answer(ctx context.Context, w distill.Wire, b *block) (verdic
 		if err != nil {
 			return 0, err
 		}
+		if m.state == locked { // only where events of his own stand behind it: nobody vouches for the number yet
+			p.begun, p.done = true, t.epoch+1
+		}
 		if err := w.Send(ctx, typeMatches, m.marshal()); err != nil {
 			return 0, err
 		}
@@ -55,9 +58,6 @@ func (p *Protocol) follows(b *block, t *told, heard bool) error {
 	}
 	if t.epoch != b.next {
 		return corrupt("epoch %v comes where %v was expected", t.epoch, b.next)
-	}
-	if t.verdict == goOn {
-		p.begun, p.done = true, t.epoch+1
 	}
 	return nil
 }

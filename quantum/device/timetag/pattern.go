@@ -62,11 +62,9 @@ func (c *coins) flip() (uint8, error) {
 
 // clicks are one epoch's events as basis and value: what is told and what is kept.
 type clicks struct {
-	epoch  Epoch
-	at     []uint32
-	basis  []uint8
-	value  []uint8
-	double int // events in which more than one detector clicked
+	at    []uint32
+	basis []uint8
+	value []uint8
 }
 
 // read makes clicks of raw events. Those out of order, and those without a detector,
@@ -74,7 +72,7 @@ type clicks struct {
 // and values that they allow: dropping such events would let bright light choose
 // which of them count.
 func read(r *Raw, d [4]detector, c *coins) (*clicks, error) {
-	out := &clicks{epoch: r.Epoch}
+	out := &clicks{}
 	last := int64(-1)
 	for _, e := range r.Events {
 		at := int64(e.Time & (1<<epochBits - 1))
@@ -82,7 +80,7 @@ func read(r *Raw, d [4]detector, c *coins) (*clicks, error) {
 			continue
 		}
 		last = at
-		x, err := out.outcome(e.Detectors, d, c)
+		x, err := outcome(e.Detectors, d, c)
 		if err != nil {
 			return nil, err
 		}
@@ -93,7 +91,7 @@ func read(r *Raw, d [4]detector, c *coins) (*clicks, error) {
 	return out, nil
 }
 
-func (k *clicks) outcome(detectors uint8, d [4]detector, c *coins) (detector, error) {
+func outcome(detectors uint8, d [4]detector, c *coins) (detector, error) {
 	var hit [2][2]bool
 	n := 0
 	var x detector
@@ -107,7 +105,6 @@ func (k *clicks) outcome(detectors uint8, d [4]detector, c *coins) (detector, er
 	if n == 1 {
 		return x, nil
 	}
-	k.double++
 	if (hit[0][0] || hit[0][1]) && (hit[1][0] || hit[1][1]) {
 		b, err := c.flip()
 		if err != nil {

@@ -65,7 +65,7 @@ type Protocol struct {
 	coins     coins
 	bound     *bbm92.Protocol // for the length alone
 	tracker   tracker         // Bob's
-	done      Epoch           // epochs before it were told of or heard of, once begun
+	done      Epoch           // epochs before it were told of, at Bob's end answered about, once begun
 	begun     bool
 
 	mu       sync.Mutex
