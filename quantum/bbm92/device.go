@@ -46,12 +46,12 @@ func (d Device) check(ch quantum.Channel) error {
 	r.Want(d.EMis >= 0 && d.EMis <= 0.5, "e_mis")
 	r.Want(d.DeadTimeS >= 0 && d.DeadTimeS < 1, "dead_time_s")
 	r.Want(d.Split >= 0 && d.Split <= 1, "split")
-	r.Want(d.Attenuation >= 0, "attenuation_db_per_km")
+	r.Want(d.Attenuation >= 0 && d.Attenuation <= 1e3, "attenuation_db_per_km")
 	r.Want(d.PZ > 0 && d.PZ < 1, "p_z")
 	r.Want(d.FEC >= 1 && d.FEC < 10, "f_ec")
 	r.Want(d.Block >= 1 && d.Block <= 1<<27, "block")
 	r.Want(d.MaxBlockS > 0 && d.MaxBlockS <= 1e8, "max_block_s")
-	r.Want(ch.Loss >= 0 && ch.Loss <= 1000 && ch.Distance >= 0, "the channel")
+	r.WantChannel(ch)
 	if err := r.Err("bbm92.Device"); err != nil {
 		return err
 	}
@@ -64,10 +64,7 @@ func (d Device) Kind() string { return Kind }
 
 // arms returns the transmittance from the source to each end's click.
 func (d Device) arms(ch quantum.Channel) (a, b float64) {
-	loss := ch.Loss
-	if loss == 0 {
-		loss = ch.Distance * d.Attenuation
-	}
+	loss := events.Loss(ch, d.Attenuation)
 	return d.EtaA * math.Pow(10, -loss*d.Split/10), d.EtaB * math.Pow(10, -loss*(1-d.Split)/10)
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/quantum"
 )
 
 // Ranges are the names of parameters that are out of range.
@@ -16,6 +17,20 @@ func (r *Ranges) Want(ok bool, name string) {
 	if !ok {
 		*r = append(*r, name)
 	}
+}
+
+// WantChannel notes a channel that cannot be. A great loss is none: nothing arrives.
+func (r *Ranges) WantChannel(ch quantum.Channel) {
+	r.Want(ch.Loss >= 0 && ch.Loss <= 1000 && ch.Distance >= 0 && !math.IsInf(ch.Distance, 1), "the channel")
+}
+
+// Loss is a channel's in dB: as given, or by its length; at most 1,000, so that
+// transmittances stay above 0.
+func Loss(ch quantum.Channel, perKM float64) float64 {
+	if ch.Loss > 0 {
+		return min(ch.Loss, 1000)
+	}
+	return min(ch.Distance*perKM, 1000)
 }
 
 // Err names them all, as Invalid; nil where there are none.

@@ -38,11 +38,7 @@ type Params struct {
 
 // Arm returns the transmittance from one end to a click.
 func (p *Params) Arm(ch quantum.Channel) float64 {
-	loss := ch.Loss
-	if loss == 0 {
-		loss = ch.Distance * p.Attenuation
-	}
-	return p.EtaDet * math.Pow(10, -loss/20)
+	return p.EtaDet * math.Pow(10, -events.Loss(ch, p.Attenuation)/20)
 }
 
 // Check returns what is out of range whatever the bound, the channel included.
@@ -52,9 +48,9 @@ func Check(p *Params, ch quantum.Channel) (r events.Ranges) {
 	r.Want(p.EtaDet > 0 && p.EtaDet <= 1, "eta_det")
 	r.Want(p.PDc >= 0 && p.PDc <= 0.1, "p_dc")
 	r.Want(p.EMis >= 0 && p.EMis <= 0.5, "e_mis")
-	r.Want(p.Attenuation >= 0, "attenuation_db_per_km")
+	r.Want(p.Attenuation >= 0 && p.Attenuation <= 1e3, "attenuation_db_per_km")
 	r.Want(p.FEC >= 1 && p.FEC < 10, "f_ec")
-	r.Want(ch.Loss >= 0 && ch.Loss <= 1000 && ch.Distance >= 0, "the channel")
+	r.WantChannel(ch)
 	return r
 }
 

@@ -35,7 +35,7 @@ func TestCheckNamesEveryFault(t *testing.T) {
 		}
 	}
 	p := good()
-	for _, ch := range []quantum.Channel{{Loss: -1}, {Loss: nan}, {Loss: 1001}, {Distance: -1}} {
+	for _, ch := range []quantum.Channel{{Loss: -1}, {Loss: nan}, {Loss: 1001}, {Distance: -1}, {Distance: math.Inf(1)}} {
 		if r := Check(&p, ch); !slices.Equal(r, []string{"the channel"}) {
 			t.Errorf("%+v: %q", ch, r)
 		}
