@@ -42,7 +42,7 @@ func TestBothEnds(t *testing.T) {
 	var lost, sifted int64
 	for i, x := range ra {
 		lost, sifted = lost+x.Lost, sifted+x.Sifted
-		if x.Length <= 0 || x.Length > x.Sifted || x.Leak <= 0 || x.Auth < 256 || x.Lost%int64(r.frame) != 0 || x.Errors < x.Sifted/100 {
+		if x.Length <= 0 || x.Length > x.Sifted || x.Leak <= 0 || x.Auth < 256 || x.Auth > max(256, x.Length/16) || x.Lost%int64(r.frame) != 0 || x.Errors < x.Sifted/100 {
 			t.Errorf("record %d: %+v", i, x)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/internal/durable"
+	"github.com/quantum-secure-cloud/qsc/its/uhash"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 )
 
@@ -258,6 +259,13 @@ func TestMasks(t *testing.T) {
 	}
 	if !slices.Equal(got, []offer{{4, 2}, {0, 0}, {0, 1}}) {
 		t.Errorf("masks %v", got)
+	}
+	for _, b := range m {
+		for i := range b.count {
+			if *b.mask(Alice, i) != [uhash.Size]byte{} {
+				t.Errorf("mask %d of round %d has served and still lies there", i, b.round)
+			}
+		}
 	}
 	for _, c := range []struct {
 		t    tag
