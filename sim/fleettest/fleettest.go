@@ -32,7 +32,6 @@ import (
 type Options struct {
 	Exe      string        // the nodes' program; "" is the test binary, whose TestMain calls Main
 	Patience time.Duration // bounds every wait for something that must come
-	Linking  time.Duration // bounds the wait for links; 0 is Patience
 	Look     time.Duration // between two looks at what must come; 0 is 20 ms
 	// Linked says what a link must be for Linked to return; nil: up.
 	Linked func(admin.Link) bool
@@ -75,7 +74,7 @@ func Open(t testing.TB, net *node.Network, opt Options) *Network {
 
 func prepare(t testing.TB, net *node.Network, opt Options) *Network {
 	t.Helper()
-	opt.Linking, opt.Look = cmp.Or(opt.Linking, opt.Patience), cmp.Or(opt.Look, 20*time.Millisecond)
+	opt.Look = cmp.Or(opt.Look, 20*time.Millisecond)
 	if opt.Linked == nil {
 		opt.Linked = func(l admin.Link) bool { return l.Up }
 	}

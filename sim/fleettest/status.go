@@ -58,7 +58,7 @@ func (n *Network) Linked() {
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(n.T.Context(), n.opt.Linking)
+	ctx, cancel := context.WithTimeout(n.T.Context(), n.opt.Patience)
 	defer cancel()
 	if bad := n.Fleet.Await(ctx, n.opt.Linked); len(bad) > 0 {
 		text := n.Tell()

@@ -19,11 +19,7 @@ func TestCalmBurnsLittle(t *testing.T) {
 		total = 1_000_000
 	}
 	w := newWorld(t, couriered, seed(t), 1)
-	done := make(chan struct{})
-	var carrying sync.WaitGroup
-	carrying.Go(func() { w.carry(done) })
-	defer carrying.Wait()
-	defer close(done)
+	defer w.courier()()
 	began := time.Now()
 	for w.oracle.totals().issued < total {
 		w.work(6)
@@ -38,6 +34,17 @@ func TestCalmBurnsLittle(t *testing.T) {
 	}
 	if n := w.oracle.totals().stranded; n > 0 {
 		t.Errorf("%d keys were refused to their slaves", n)
+	}
+}
+
+// courier sets an operator to work, until stop is called.
+func (w *world) courier() (stop func()) {
+	done := make(chan struct{})
+	var carrying sync.WaitGroup
+	carrying.Go(func() { w.carry(done) })
+	return func() {
+		close(done)
+		carrying.Wait()
 	}
 }
 

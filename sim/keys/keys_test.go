@@ -108,11 +108,7 @@ func TestNoKeyTwiceOfACourier(t *testing.T) {
 		total, quota = 10_000_000, 100
 	}
 	w := newWorld(t, couriered, seed(t), 2)
-	done := make(chan struct{})
-	var carrying sync.WaitGroup
-	carrying.Go(func() { w.carry(done) })
-	defer carrying.Wait()
-	defer close(done)
+	defer w.courier()()
 	underFaults(w, total, quota)
 }
 

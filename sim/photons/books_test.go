@@ -1,11 +1,10 @@
 package photons
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -70,20 +69,29 @@ func (b *books) take(fail func(string, ...any), at end, all []quantum.Record) {
 	}
 }
 
-// same reports whether two records tell of the same round alike. What floats say of
-// parameters may differ in the last bit between machines.
+// same reports whether two records tell of the same round alike. What floats say may
+// differ in the last bits between machines.
 func same(a, b quantum.Record) bool {
-	if math.Abs(a.Phi-b.Phi) > 1e-9 || math.Abs(a.QBER-b.QBER) > 1e-12 || !a.ProducedAt.Equal(b.ProducedAt) {
+	if !near(a.Phi, b.Phi) || !near(a.QBER, b.QBER) || !near(a.Efficiency, b.Efficiency) || !a.ProducedAt.Equal(b.ProducedAt) || !alike(a.Params, b.Params) {
 		return false
 	}
-	a.Params, b.Params, a.Phi, b.Phi, a.QBER, b.QBER, a.ProducedAt = nil, nil, 0, 0, 0, 0, b.ProducedAt
-	x, err := json.Marshal(a)
-	if err != nil {
-		return false
-	}
-	y, err := json.Marshal(b)
-	return err == nil && bytes.Equal(x, y)
+	a.Params, a.Phi, a.QBER, a.Efficiency, a.ProducedAt = b.Params, b.Phi, b.QBER, b.Efficiency, b.ProducedAt
+	return reflect.DeepEqual(a, b)
 }
+
+// alike compares what came of JSON.
+func alike(a, b map[string]any) bool {
+	return maps.EqualFunc(a, b, func(x, y any) bool {
+		f, one := x.(float64)
+		g, other := y.(float64)
+		if one && other {
+			return near(f, g)
+		}
+		return reflect.DeepEqual(x, y)
+	})
+}
+
+func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(math.Abs(a), math.Abs(b)) }
 
 // audit checks all that was taken down, and returns how many rounds both ends tell
 // of.

@@ -13,15 +13,7 @@ import (
 // makes key again, no number of a block comes twice, both ends tell of the same
 // rounds, the books balance, and no two keys differ.
 func TestKilledEnds(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts processes")
-	}
-	t.Parallel()
-	n := open(t, "testdata/triangle.toml")
-	n.Start()
-	n.filled()
-	d := n.pair("alice", "bob", "a", "b")
-	n.flows(d)
+	n, d := triangle(t)
 	victims := []qsc.NodeID{"b", "a"} // Bob, Alice of the link a-b
 	if os.Getenv("QSC_LONG") != "" {
 		victims = append(victims, "b", "c", "a", "b", "c")

@@ -16,6 +16,41 @@ import (
 // being served by the other way, more of them than the link and the nodes had in
 // store. When she is gone, so is the alarm, and there is key again.
 func TestInterceptResend(t *testing.T) {
+	n, d := triangle(t)
+	t.Logf("until key flows: %v", d.Mark())
+	n.Until("key", func() bool { return d.Now().Draws > 50 })
+	before := d.Mark()
+	before.Calm(t, "before")
+
+	if err := n.attack("a-b", quantum.InterceptResend, 1); err != nil {
+		t.Fatal(err)
+	}
+	took := n.Until("an alarm at both ends", func() bool { return n.both("a-b", noisy) })
+	s := n.still("a-b", noisy)
+	t.Logf("alarm at both ends after %v: %s", took, s.ends[1].Alarm)
+	stored, had := n.stored("a-b"), d.Bytes(d.Now())
+	around := n.Until("key around the link, more than it and the nodes had in store", func() bool {
+		now := d.Now()
+		return d.Bytes(now) > had+stored && now.Told.Hops == 2
+	})
+	t.Logf("more than the %d bytes in store were drawn after %v", stored, around)
+	n.nothing(s, noisy)
+	under := d.Mark()
+	n.read()
+
+	if err := n.attack("a-b", quantum.InterceptResend, 0); err != nil {
+		t.Fatal(err)
+	}
+	again := n.Until("key again", func() bool { return n.newest("a-b") > s.round && n.both("a-b", good) })
+	t.Logf("key again after %v", again)
+	n.Until("key", func() bool { return d.Now().Draws > 50 })
+	under.Calm(t, "under attack", before, d.Mark())
+	n.closed(d)
+}
+
+// triangle starts three nodes with full rings, of which two serve keys.
+func triangle(t *testing.T) (*network, *fleettest.Drawing) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
@@ -25,30 +60,7 @@ func TestInterceptResend(t *testing.T) {
 	n.filled()
 	d := n.pair("alice", "bob", "a", "b")
 	n.flows(d)
-	t.Logf("before: %v", d.Mark())
-
-	if err := n.attack("a-b", quantum.InterceptResend, 1); err != nil {
-		t.Fatal(err)
-	}
-	took := n.Until("an alarm at both ends", func() bool { return n.both("a-b", noisy) })
-	s := n.still("a-b", noisy)
-	t.Logf("alarm at both ends after %v: %s", took, s.ends[1].Alarm)
-	stored, before := n.stored("a-b"), d.Bytes(d.Now())
-	around := n.Until("key around the link, more than it and the nodes had in store", func() bool {
-		now := d.Now()
-		return d.Bytes(now) > before+stored && now.Told.Hops == 2
-	})
-	t.Logf("more than the %d bytes in store were drawn after %v", stored, around)
-	n.nothing(s, noisy)
-	d.Mark().Calm(t, "under attack")
-	n.read()
-
-	if err := n.attack("a-b", quantum.InterceptResend, 0); err != nil {
-		t.Fatal(err)
-	}
-	again := n.Until("key again", func() bool { return n.newest("a-b") > s.round && n.both("a-b", good) })
-	t.Logf("key again after %v", again)
-	n.closed(d)
+	return n, d
 }
 
 // noisy is a link end as it is under full interception, good as it is at rest.

@@ -45,7 +45,7 @@ func TestBuiltin(t *testing.T) {
 			for begin := time.Now(); time.Since(begin) < minutes(); {
 				n.trouble()
 			}
-			n.Since(time.Now(), 3*patience, "all links good again", func() bool {
+			n.Until("all links good again", func() bool {
 				for _, l := range n.live() {
 					if l.Kind != "satellite" && !n.both(l.ID, good) { // a satellite may be below the horizon
 						return false

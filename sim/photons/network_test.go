@@ -13,7 +13,7 @@ import (
 )
 
 // patience bounds every wait for something that must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // network is a network of running node processes.
 type network struct {
@@ -27,7 +27,7 @@ type network struct {
 func open(t *testing.T, name string) *network {
 	linked := func(l admin.Link) bool { return l.Up || l.Kind == "satellite" }
 	return &network{
-		Network: fleettest.Open(t, fleettest.Load(t, name), fleettest.Options{Patience: patience, Linking: 3 * patience, Linked: linked}),
+		Network: fleettest.Open(t, fleettest.Load(t, name), fleettest.Options{Patience: patience, Linked: linked}),
 		wires:   map[qsc.LinkID]*wire{}, books: newBooks(),
 	}
 }
