@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc/internal/durable"
 	"github.com/quantum-secure-cloud/qsc/internal/etsi014"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/device/twins/twinstest"
 	"github.com/quantum-secure-cloud/qsc/quantum/quantumtest"
 )
 
@@ -25,28 +27,21 @@ const block = 2048
 type rig struct {
 	*vendor
 	fs      durable.FS
-	address string
+	door    *twinstest.Door
 	tls     *tls.Config
-	kept    net.Listener
 	clients [2]*etsi014.Client
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{vendor: newVendor(t), fs: durable.Mem(1 << 24)}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.address, r.kept = l.Addr().String(), l
+	r := &rig{vendor: newVendor(t), door: twinstest.NewDoor(t), fs: durable.Mem(1 << 24)}
 	r.tls = &tls.Config{Certificates: []tls.Certificate{r.ca.Leaf(t, "end")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: r.ca.Pool, RootCAs: r.ca.Pool}
-	t.Cleanup(func() { _ = l.Close() })
 	return r
 }
 
 func (r *rig) config(t *testing.T, end int) Config {
 	t.Helper()
-	cfg := Config{Link: "ab", Epoch: 3, Block: block, Peer: "b", Master: end == 0, TLS: r.tls, Dial: r.address}
+	cfg := Config{Link: "ab", Epoch: 3, Block: block, Peer: "b", Master: end == 0, TLS: r.tls, Dial: r.door.Address}
 	if r.clients[end] == nil {
 		r.clients[end] = r.client(t, []string{"a", "b"}[end])
 	}
@@ -54,15 +49,7 @@ func (r *rig) config(t *testing.T, end int) Config {
 	if end == 1 {
 		return cfg
 	}
-	cfg.FS, cfg.Peer, cfg.Listen = r.fs, "a", r.kept
-	if r.kept == nil {
-		l, err := net.Listen("tcp", r.address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg.Listen = l
-	}
-	r.kept = nil
+	cfg.FS, cfg.Peer, cfg.Listen = r.fs, "a", r.door.Listen()
 	return cfg
 }
 
@@ -83,26 +70,11 @@ func TestConform(t *testing.T) {
 	})
 }
 
-func next(t *testing.T, l *Link, want func(uint64) bool) quantum.KeyBlock {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	b, err := l.Next(ctx, want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func all(uint64) bool { return true }
-
 func from(seq uint64) func(uint64) bool { return func(s uint64) bool { return s >= seq } }
 
 func same(t *testing.T, a, b quantum.KeyBlock) {
 	t.Helper()
-	if a.Seq != b.Seq || a.ID != b.ID || a.Class != b.Class || !a.ProducedAt.Equal(b.ProducedAt) || !a.Key.Equal(b.Key) || a.Key.Len() != block {
-		t.Fatalf("the ends disagree on block %d", a.Seq)
-	}
+	twinstest.Same(t, a, b, block)
 }
 
 // Blocks are the same, and their class says everything that is known.
@@ -110,8 +82,8 @@ func TestBothEnds(t *testing.T) {
 	r := newRig(t)
 	a, b := r.open(t, 0), r.open(t, 1)
 	for i := range uint64(5) {
-		x := next(t, a, from(i))
-		y := next(t, b, from(i))
+		x := twinstest.Next(t, a, from(i))
+		y := twinstest.Next(t, b, from(i))
 		same(t, x, y)
 		if x.Class != qsc.Computational|qsc.Simulated {
 			t.Errorf("class %v", x.Class)
@@ -126,14 +98,14 @@ func TestBothEnds(t *testing.T) {
 func TestMasterRestarts(t *testing.T) {
 	r := newRig(t)
 	a := r.open(t, 0)
-	x := next(t, a, all)
+	x := twinstest.Next(t, a, twinstest.All)
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
 	b := r.open(t, 1)
 	a = r.open(t, 0)
-	same(t, x, next(t, b, all))
-	if y := next(t, a, all); y.Seq <= x.Seq {
+	same(t, x, twinstest.Next(t, b, twinstest.All))
+	if y := twinstest.Next(t, a, twinstest.All); y.Seq <= x.Seq {
 		t.Errorf("block %d comes twice", y.Seq)
 	}
 }
@@ -170,8 +142,8 @@ func (r *rig) until(t *testing.T, fs durable.FS) (used []uint64) {
 	}
 	defer a.Close()
 	for range 3 {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		b, err := a.Next(ctx, all)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		b, err := a.Next(ctx, twinstest.All)
 		cancel()
 		if err != nil {
 			return used
@@ -189,16 +161,14 @@ func TestNoKeyForAWhile(t *testing.T) {
 	a := r.open(t, 0)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := a.Next(ctx, all); !qsc.IsKind(err, qsc.Timeout) {
+	if _, err := a.Next(ctx, twinstest.All); !qsc.IsKind(err, qsc.Timeout) {
 		t.Fatal(err)
 	}
-	if st := a.Status(); !strings.Contains(st.Alarm, "no key now") {
-		t.Errorf("alarm %q", st.Alarm)
-	}
+	twinstest.Alarm(t, a, func(text string) bool { return strings.Contains(text, "no key now") })
 	r.set(-1, false)
 	b := r.open(t, 1)
-	x := next(t, a, all)
-	same(t, x, next(t, b, all))
+	x := twinstest.Next(t, a, twinstest.All)
+	same(t, x, twinstest.Next(t, b, twinstest.All))
 	if st := a.Status(); st.Alarm != "" {
 		t.Errorf("alarm %q", st.Alarm)
 	}
@@ -211,15 +181,15 @@ func TestRefusal(t *testing.T) {
 	a, b := r.open(t, 0), r.open(t, 1)
 	for seq := range uint64(2) {
 		r.refuse(true)
-		if _, err := a.Next(t.Context(), all); !qsc.IsKind(err, qsc.Denied) {
+		if _, err := a.Next(t.Context(), twinstest.All); !qsc.IsKind(err, qsc.Denied) {
 			t.Fatal(err)
 		}
 		if st := a.Status(); !strings.Contains(st.Alarm, "401") {
 			t.Errorf("alarm %q", st.Alarm)
 		}
 		r.refuse(false)
-		x := next(t, a, all)
-		if same(t, x, next(t, b, all)); x.Seq != seq {
+		x := twinstest.Next(t, a, twinstest.All)
+		if same(t, x, twinstest.Next(t, b, twinstest.All)); x.Seq != seq {
 			t.Errorf("block %d, not %d", x.Seq, seq)
 		}
 	}
@@ -230,20 +200,20 @@ func TestLostTwins(t *testing.T) {
 	r := newRig(t)
 	a, b := r.open(t, 0), r.open(t, 1)
 	r.set(-1, true)
-	next(t, a, all)
+	twinstest.Next(t, a, twinstest.All)
 	r.set(-1, false)
-	x := next(t, a, all)
-	_, err := b.Next(t.Context(), all)
+	x := twinstest.Next(t, a, twinstest.All)
+	_, err := b.Next(t.Context(), twinstest.All)
 	if !qsc.IsKind(err, qsc.NotFound) || !strings.Contains(err.Error(), "block 0 is lost") {
 		t.Fatal(err)
 	}
-	same(t, x, next(t, b, all))
+	same(t, x, twinstest.Next(t, b, twinstest.All))
 }
 
 func TestStrangers(t *testing.T) {
 	r := newRig(t)
 	a := r.open(t, 0)
-	x := next(t, a, all)
+	x := twinstest.Next(t, a, twinstest.All)
 	other := r.config(t, 1)
 	other.Epoch = 4
 	b, err := Open(other)
@@ -251,36 +221,33 @@ func TestStrangers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if _, err := b.Next(t.Context(), all); !qsc.IsKind(err, qsc.Conflict) {
+	if _, err := b.Next(t.Context(), twinstest.All); !qsc.IsKind(err, qsc.Conflict) {
 		t.Error("another epoch:", err)
 	}
-	bare, err := net.Dial("tcp", r.address) // without TLS
+	bare, err := net.Dial("tcp", r.door.Address) // without TLS
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer bare.Close()
-	_ = bare.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = bare.SetDeadline(time.Now().Add(20 * time.Second)) // before the master's patience ends
 	_, _ = bare.Write(bytes.Repeat([]byte{0xff}, 1000))
-	if n, err := bare.Read(make([]byte, 1)); err == nil && n > 0 {
-		var timeout net.Error
-		if errors.As(err, &timeout) && timeout.Timeout() {
-			t.Error("a stranger is still connected")
-		}
+	var timeout net.Error
+	if _, err := io.Copy(io.Discard, bare); errors.As(err, &timeout) && timeout.Timeout() {
+		t.Error("a stranger is still connected")
 	}
-	same(t, x, next(t, r.open(t, 1), all))
+	same(t, x, twinstest.Next(t, r.open(t, 1), twinstest.All))
 }
 
 func TestEpochs(t *testing.T) {
 	r := newRig(t)
 	a := r.open(t, 0)
-	next(t, a, all)
+	twinstest.Next(t, a, twinstest.All)
 	a.Close()
 	cfg := r.config(t, 0)
 	cfg.Epoch = 2
 	if _, err := Open(cfg); !qsc.IsKind(err, qsc.Conflict) {
 		t.Error("an older epoch:", err)
 	}
-	cfg.Listen.Close()
 	cfg = r.config(t, 0)
 	cfg.Epoch = 4
 	b, err := Open(cfg)
@@ -294,7 +261,7 @@ func TestEpochs(t *testing.T) {
 			t.Errorf("%s of the old epoch is left, %v", e.Name(), err)
 		}
 	}
-	if x := next(t, b, all); x.Seq != 0 || x.Epoch != 4 {
+	if x := twinstest.Next(t, b, twinstest.All); x.Seq != 0 || x.Epoch != 4 {
 		t.Errorf("block %d of epoch %d", x.Seq, x.Epoch)
 	}
 }

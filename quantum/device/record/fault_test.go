@@ -9,6 +9,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc/internal/durable"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/device/twins/twinstest"
 )
 
 // At every step that persists, at either end, failed or failed but done, with and
@@ -36,7 +37,6 @@ func TestFaultMatrix(t *testing.T) {
 func faultAt(t *testing.T, end int, plan durable.Plan) {
 	t.Helper()
 	r := newRig(t)
-	r.anywhere = true
 	r.both(t, records(8*inBlock)...)
 	disk := durable.Mem(1 << 20)
 	faulty := durable.Faulty(disk, plan)
@@ -72,12 +72,8 @@ func (h *history) run(t *testing.T, r *rig, n int) {
 	t.Helper()
 	var links [2]*Link
 	for end := range links {
-		cfg := r.config(t, end)
-		l, err := Open(cfg)
+		l, err := Open(r.config(t, end))
 		if err != nil {
-			if end == 0 {
-				_ = cfg.Listen.Close()
-			}
 			continue
 		}
 		defer l.Close()
@@ -87,7 +83,7 @@ func (h *history) run(t *testing.T, r *rig, n int) {
 		return
 	}
 	for range n {
-		x, ok := h.take(t, links, 0, all)
+		x, ok := h.take(t, links, 0, twinstest.All)
 		if !ok {
 			return
 		}

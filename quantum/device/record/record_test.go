@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	mrand "math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc/internal/durable"
 	"github.com/quantum-secure-cloud/qsc/internal/testkit"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/device/twins/twinstest"
 	"github.com/quantum-secure-cloud/qsc/quantum/quantumtest"
 )
 
@@ -26,46 +26,28 @@ const (
 
 // rig is the vendor's two files and the two ends' places.
 type rig struct {
-	path    [2]string
-	fs      [2]durable.FS
-	address string
-	tls     *tls.Config
-	kept    net.Listener
-	// anywhere lets the master listen at another port when it is opened again: others
-	// may have taken the first.
-	anywhere bool
+	path [2]string
+	fs   [2]durable.FS
+	door *twinstest.Door
+	tls  *tls.Config
 }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{}
+	r := &rig{door: twinstest.NewDoor(t)}
 	for end := range r.path {
 		r.path[end] = filepath.Join(t.TempDir(), "keys")
 		r.fs[end] = durable.Mem(1 << 24)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.address, r.kept = l.Addr().String(), l
-	t.Cleanup(func() { _ = l.Close() })
 	return r
 }
 
 func (r *rig) config(t testing.TB, end int) Config {
 	t.Helper()
-	cfg := Config{Link: "ab", Epoch: 3, Block: block, Path: r.path[end], FS: r.fs[end], Master: end == 0, TLS: r.tls, Dial: r.address}
-	if end == 1 {
-		return cfg
+	cfg := Config{Link: "ab", Epoch: 3, Block: block, Path: r.path[end], FS: r.fs[end], Master: end == 0, TLS: r.tls, Dial: r.door.Address}
+	if end == 0 {
+		cfg.Listen = r.door.Listen()
 	}
-	if cfg.Listen = r.kept; r.kept == nil {
-		l, err := net.Listen("tcp", r.again())
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg.Listen, r.address = l, l.Addr().String()
-	}
-	r.kept = nil
 	return cfg
 }
 
@@ -77,14 +59,6 @@ func (r *rig) open(t testing.TB, end int) *Link {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	return l
-}
-
-// again is where the master listens a second time: where a slave may call still.
-func (r *rig) again() string {
-	if r.anywhere {
-		return "127.0.0.1:0"
-	}
-	return r.address
 }
 
 // records makes n records as the vendor would.
@@ -118,24 +92,14 @@ func (r *rig) both(t testing.TB, recs ...[]byte) {
 	write(t, r.path[1], recs...)
 }
 
-func all(uint64) bool { return true }
-
 func next(t testing.TB, l *Link) quantum.KeyBlock {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	b, err := l.Next(ctx, all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return twinstest.Next(t, l, twinstest.All)
 }
 
 func same(t testing.TB, a, b quantum.KeyBlock) {
 	t.Helper()
-	if a.Seq != b.Seq || a.ID != b.ID || a.Class != b.Class || !a.ProducedAt.Equal(b.ProducedAt) || !a.Key.Equal(b.Key) || a.Key.Len() != block {
-		t.Fatalf("the ends disagree on block %d", a.Seq)
-	}
+	twinstest.Same(t, a, b, block)
 }
 
 // purse remembers which keys were handed out.
@@ -210,7 +174,7 @@ func TestGrowth(t *testing.T) {
 	r.both(t, recs[inBlock-1][:Size-1])
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := a.Next(ctx, all); !qsc.IsKind(err, qsc.Timeout) {
+	if _, err := a.Next(ctx, twinstest.All); !qsc.IsKind(err, qsc.Timeout) {
 		t.Fatal("a record that is not whole:", err)
 	}
 	r.both(t, recs[inBlock-1][Size-1:])
@@ -276,12 +240,7 @@ func TestCutShort(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := []*Link{a, b}[end]
-		for deadline := time.Now().Add(30 * time.Second); !strings.Contains(l.Status().Alarm, "cut short"); {
-			if time.Now().After(deadline) {
-				t.Fatalf("alarm %q", l.Status().Alarm)
-			}
-			<-time.After(time.Millisecond)
-		}
+		twinstest.Alarm(t, l, func(text string) bool { return strings.Contains(text, "cut short") })
 	}
 	r.both(t, recs...)
 	for range 2 {
@@ -303,7 +262,7 @@ func TestLostAtTheSlave(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if _, err := b.Next(ctx, all); !qsc.IsKind(err, qsc.NotFound) || !strings.Contains(err.Error(), "block 0 is lost") {
+	if _, err := b.Next(ctx, twinstest.All); !qsc.IsKind(err, qsc.NotFound) || !strings.Contains(err.Error(), "block 0 is lost") {
 		t.Fatal(err)
 	}
 	if err := os.Remove(r.path[1]); err != nil {
