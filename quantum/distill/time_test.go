@@ -32,7 +32,9 @@ func TestSilence(t *testing.T) {
 				}
 			}
 		})
-		_, err := k.Receive(t.Context(), typeBegin, 100)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*silence)
+		defer cancel()
+		_, err := k.Receive(ctx, typeBegin, 100)
 		if took := time.Since(begin); !qsc.IsKind(err, qsc.Unreachable) || took != silence {
 			t.Errorf("after %v: %v", took, err)
 		}
