@@ -14,7 +14,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	wire "github.com/quantum-secure-cloud/qsc/internal/etsi004"
 	"github.com/quantum-secure-cloud/qsc/internal/etsi004/etsi004test"
-	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/device/twins/twinstest"
 )
 
 // vendor is a KME of somebody else's make: it knows JSON only, answers a refusal
@@ -102,7 +102,7 @@ func (v *vendor) link(t *testing.T) *Link {
 	t.Helper()
 	ca := etsi004test.NewCA(t)
 	l, err := Open(Config{Link: "a-b", Epoch: 3, Block: int64(v.chunk), Since: time.Unix(1, 0), Addr: v.serve(t, ca), TLS: ca.Client(t, "a"),
-		Source: "a", Destination: "b", Stream: [16]byte{1}, Retry: time.Millisecond, Timeout: 5 * time.Second})
+		Source: "a", Destination: "b", Stream: [16]byte{1}, Retry: time.Millisecond, Timeout: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,28 +110,17 @@ func (v *vendor) link(t *testing.T) *Link {
 	return l
 }
 
-func next(t *testing.T, l *Link, want func(uint64) bool) quantum.KeyBlock {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	b, err := l.Next(ctx, want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func all(uint64) bool { return true }
-
 func TestBlocksOfAVendor(t *testing.T) {
 	v := newVendor(10)
 	l := v.link(t)
 	for i := range uint64(10) {
-		b := next(t, l, all)
+		b := twinstest.Next(t, l, twinstest.All)
 		if b.Seq != i || b.Epoch != 3 || b.Link != "a-b" || b.Class != qsc.Computational || b.Key.Len() != 64 || !b.Key.Equal(qsc.NewSecret(bytes.Repeat([]byte{byte(i) + 1}, 64))) {
 			t.Fatalf("block %d of epoch %d, class %v, is not chunk %d", b.Seq, b.Epoch, b.Class, i)
 		}
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if v.opened != 1 {
 		t.Errorf("opened %d times", v.opened)
 	}
@@ -145,24 +134,24 @@ func TestRefusedBlocksAreTriedAround(t *testing.T) {
 		v.given[i] = true
 	}
 	l := v.link(t)
-	if b := next(t, l, all); b.Seq != 90 {
+	if b := twinstest.Next(t, l, twinstest.All); b.Seq != 90 {
 		t.Fatalf("block %d came first", b.Seq)
 	}
 	for want := uint64(91); want < 100; want++ {
-		if b := next(t, l, all); b.Seq != want {
+		if b := twinstest.Next(t, l, twinstest.All); b.Seq != want {
 			t.Fatalf("block %d, not %d", b.Seq, want)
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := l.Next(ctx, all); !qsc.IsKind(err, qsc.Timeout) {
+	if _, err := l.Next(ctx, twinstest.All); !qsc.IsKind(err, qsc.Timeout) {
 		t.Fatal(err)
 	}
 	v.mu.Lock()
 	v.made = 102
 	v.mu.Unlock()
 	for want := uint64(100); want < 102; want++ {
-		if b := next(t, l, all); b.Seq != want {
+		if b := twinstest.Next(t, l, twinstest.All); b.Seq != want {
 			t.Fatalf("block %d, not %d", b.Seq, want)
 		}
 	}
@@ -173,12 +162,12 @@ func TestUnwantedBlocksStayAtTheKME(t *testing.T) {
 	l := v.link(t)
 	odd := func(seq uint64) bool { return seq%2 == 1 }
 	for i := range uint64(5) {
-		if b := next(t, l, odd); b.Seq != 2*i+1 {
+		if b := twinstest.Next(t, l, odd); b.Seq != 2*i+1 {
 			t.Fatalf("block %d", b.Seq)
 		}
 	}
 	for _, want := range []uint64{0, 2, 4, 6, 8, 10} {
-		if b := next(t, l, all); b.Seq != want {
+		if b := twinstest.Next(t, l, twinstest.All); b.Seq != want {
 			t.Fatalf("block %d, not %d", b.Seq, want)
 		}
 	}
@@ -191,7 +180,7 @@ func TestCutConnections(t *testing.T) {
 	l := v.link(t)
 	seen := map[uint64]bool{}
 	for len(seen) < 30 {
-		b, err := l.Next(t.Context(), all)
+		b, err := l.Next(t.Context(), twinstest.All)
 		if err == nil {
 			if seen[b.Seq] {
 				t.Fatalf("block %d came twice", b.Seq)
@@ -209,7 +198,7 @@ func TestStatusNamesWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if _, err := l.Next(t.Context(), all); !qsc.IsKind(err, qsc.Unreachable) {
+	if _, err := l.Next(t.Context(), twinstest.All); !qsc.IsKind(err, qsc.Unreachable) {
 		t.Fatal(err)
 	}
 	if st := l.Status(); st.Kind != "etsi004" || st.Alarm == "" || st.Class&qsc.Computational == 0 {
@@ -248,7 +237,7 @@ func TestPlan(t *testing.T) {
 	}
 	p = plan{span: doubtMin}
 	p.refused(5, 1<<40)
-	if _, ok := p.pick(all); ok {
+	if _, ok := p.pick(twinstest.All); ok {
 		t.Error("a block beyond the wire's index is asked for")
 	}
 	for range 5000 {
