@@ -1,56 +1,16 @@
 package toeplitz
 
-import "math/bits"
+import "github.com/quantum-secure-cloud/qsc/its/gf128"
 
 // The plain kernel: no table and no branch depends on data, so its time does
 // not either, where the 64-bit integer multiply takes constant time.
 
-const (
-	class0 = 0x1111111111111111
-	class1 = class0 << 1
-	class2 = class0 << 2
-	class3 = class0 << 3
+const lowBits = 0x0101010101010101
 
-	lowBits = 0x0101010101010101
-)
-
-// clmul64 returns the 128-bit product of x and y over GF(2), by the integer
-// multiplier: operands are taken apart into classes with three empty bits after
-// each bit, so that carries fall into the holes. Sixteen ones meeting would
-// overflow a hole, so the top nibble of x is added by shifts.
-func clmul64(x, y uint64) (hi, lo uint64) {
-	top := x >> 60
-	x &= 1<<60 - 1
-	xs := [4]uint64{x & class0, x & class1, x & class2, x & class3}
-	ys := [4]uint64{y & class0, y & class1, y & class2, y & class3}
-	for r := range uint(4) {
-		var h, l uint64
-		for i := range uint(4) {
-			p, q := bits.Mul64(xs[i], ys[(r-i)&3])
-			h, l = h^p, l^q
-		}
-		hi |= h & (class0 << r)
-		lo |= l & (class0 << r)
-	}
-	for i := range uint(4) {
-		m := -(top >> i & 1)
-		lo ^= y << (60 + i) & m
-		hi ^= y >> (4 - i) & m
-	}
-	return hi, lo
-}
-
-// mulPlain multiplies in GF(2^128) by Karatsuba's three products.
-func mulPlain(a, b elem) elem {
-	h1, h0 := clmul64(a.hi, b.hi)
-	l1, l0 := clmul64(a.lo, b.lo)
-	m1, m0 := clmul64(a.lo^a.hi, b.lo^b.hi)
-	p3, p2, p1, p0 := h1, h0^m1^h1^l1, l1^m0^h0^l0, l0
-	p1 ^= p3 ^ p3<<1 ^ p3<<2 ^ p3<<7
-	p2 ^= p3>>63 ^ p3>>62 ^ p3>>57
-	p0 ^= p2 ^ p2<<1 ^ p2<<2 ^ p2<<7
-	p1 ^= p2>>63 ^ p2>>62 ^ p2>>57
-	return elem{p0, p1}
+// mulPlain multiplies in GF(2^128).
+func mulPlain(a, b elem) (c elem) {
+	c.hi, c.lo = gf128.Mul(a.hi, a.lo, b.hi, b.lo)
+	return c
 }
 
 // applyPlain returns the sum of the columns at x's bits.
@@ -269,7 +229,7 @@ func xorPlain(dst, src []uint64) {
 // dotPlain returns the sum of the products of a's and b's words.
 func dotPlain(a, b []uint64) (sum elem) {
 	for i := range a {
-		hi, lo := clmul64(a[i], b[i])
+		hi, lo := gf128.Mul64(a[i], b[i])
 		sum = sum.xor(elem{lo, hi})
 	}
 	return sum

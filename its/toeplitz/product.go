@@ -1,6 +1,10 @@
 package toeplitz
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/quantum-secure-cloud/qsc/its/gf128"
+)
 
 // small is the number of words below which the product is done word by word.
 const small = 32
@@ -36,7 +40,7 @@ func Product(dst, a, b []uint64) {
 func schoolbook(dst, a, b []uint64) {
 	for i, v := range a {
 		for j, w := range b {
-			hi, lo := clmul64(v, w)
+			hi, lo := gf128.Mul64(v, w)
 			dst[i+j] ^= lo
 			dst[i+j+1] ^= hi
 		}

@@ -1,68 +1,12 @@
 package uhash
 
-import "math/bits"
+import "github.com/quantum-secure-cloud/qsc/its/gf128"
 
-// The plain kernel. Multiplication without carries is done with the integer
-// multiplier: operands are taken apart into four classes with three empty bits
-// after each bit, so that carries fall into the holes and are masked away. There
-// is no table and no branch on data. Constant time therefore holds where the
-// 64-bit integer multiply is constant time, as on amd64 and arm64.
+// The plain kernel: no table and no branch on data, as package gf128 has it.
 
-const (
-	class0 = 0x1111111111111111
-	class1 = class0 << 1
-	class2 = class0 << 2
-	class3 = class0 << 3
-)
-
-// clmul64 returns the 128-bit product of x and y as polynomials over GF(2). A
-// class holds 16 bits, and 16 ones meeting at one place would overflow three
-// holes; so the top nibble of x is left out of the multiplier and added by shifts.
-func clmul64(x, y uint64) (hi, lo uint64) {
-	top := x >> 60
-	x &= 1<<60 - 1
-	x0, x1, x2, x3 := x&class0, x&class1, x&class2, x&class3
-	y0, y1, y2, y3 := y&class0, y&class1, y&class2, y&class3
-
-	h0, l0 := xor4(x0, y0, x1, y3, x2, y2, x3, y1)
-	h1, l1 := xor4(x0, y1, x1, y0, x2, y3, x3, y2)
-	h2, l2 := xor4(x0, y2, x1, y1, x2, y0, x3, y3)
-	h3, l3 := xor4(x0, y3, x1, y2, x2, y1, x3, y0)
-	hi = h0&class0 | h1&class1 | h2&class2 | h3&class3
-	lo = l0&class0 | l1&class1 | l2&class2 | l3&class3
-
-	for i := range uint(4) {
-		m := -(top >> i & 1)
-		lo ^= y << (60 + i) & m
-		hi ^= y >> (4 - i) & m
-	}
-	return hi, lo
-}
-
-// xor4 returns ab + cd + ef + gh, integer products added without carry.
-func xor4(a, b, c, d, e, f, g, h uint64) (hi, lo uint64) {
-	h0, l0 := bits.Mul64(a, b)
-	h1, l1 := bits.Mul64(c, d)
-	h2, l2 := bits.Mul64(e, f)
-	h3, l3 := bits.Mul64(g, h)
-	return h0 ^ h1 ^ h2 ^ h3, l0 ^ l1 ^ l2 ^ l3
-}
-
-// mulPlain multiplies by Karatsuba's three products.
-func mulPlain(a, b elem) elem {
-	h1, h0 := clmul64(a.hi, b.hi)
-	l1, l0 := clmul64(a.lo, b.lo)
-	m1, m0 := clmul64(a.lo^a.hi, b.lo^b.hi)
-	return reduce(h1, h0^m1^h1^l1, l1^m0^h0^l0, l0)
-}
-
-// reduce takes a 256-bit product, highest word first, modulo x^128+x^7+x^2+x+1.
-func reduce(p3, p2, p1, p0 uint64) elem {
-	p1 ^= p3 ^ p3<<1 ^ p3<<2 ^ p3<<7
-	p2 ^= p3>>63 ^ p3>>62 ^ p3>>57
-	p0 ^= p2 ^ p2<<1 ^ p2<<2 ^ p2<<7
-	p1 ^= p2>>63 ^ p2>>62 ^ p2>>57
-	return elem{p0, p1}
+func mulPlain(a, b elem) (c elem) {
+	c.hi, c.lo = gf128.Mul(a.hi, a.lo, b.hi, b.lo)
+	return c
 }
 
 // blocksPlain takes the blocks of p into h: h = (h+b)*r for each.
