@@ -16,7 +16,7 @@ import (
 // being served by the other way, more of them than the link and the nodes had in
 // store. When she is gone, so is the alarm, and there is key again.
 func TestInterceptResend(t *testing.T) {
-	n, d := triangle(t)
+	n, d := triangle(t, 1)
 	t.Logf("until key flows: %v", d.Mark())
 	n.Until("key", func() bool { return d.Now().Draws > 50 })
 	before := d.Mark()
@@ -48,14 +48,20 @@ func TestInterceptResend(t *testing.T) {
 	n.closed(d)
 }
 
-// triangle starts three nodes with full rings, of which two serve keys.
-func triangle(t *testing.T) (*network, *fleettest.Drawing) {
+// triangle starts three nodes with full rings, of which two serve keys. Blocks and
+// rings are so many times as large as the file has them.
+func triangle(t *testing.T, larger int64) (*network, *fleettest.Drawing) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
 	t.Parallel()
-	n := open(t, "testdata/triangle.toml")
+	net := fleettest.Load(t, "testdata/triangle.toml")
+	for i := range net.Links {
+		net.Links[i].Block *= larger
+		net.Links[i].Pad *= larger
+	}
+	n := open(t, net)
 	n.Start()
 	n.filled()
 	d := n.pair("alice", "bob", "a", "b")

@@ -12,6 +12,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/node"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/sim/fleettest"
 )
 
 func long(t *testing.T) {
@@ -35,7 +36,7 @@ func TestBuiltin(t *testing.T) {
 	long(t)
 	for _, name := range []string{"tokyo", "global"} {
 		t.Run(name, func(t *testing.T) {
-			n := open(t, name)
+			n := open(t, fleettest.Load(t, name))
 			for _, l := range n.live() {
 				n.wired(l.ID)
 			}

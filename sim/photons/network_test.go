@@ -22,12 +22,13 @@ type network struct {
 	books *books
 }
 
-// open makes a network, built in or of a file. Its links are up, but for those of
+// open makes a network. Its links are up, but for those of
 // satellites, which may be below the horizon or behind clouds.
-func open(t *testing.T, name string) *network {
+func open(t *testing.T, net *node.Network) *network {
+	t.Helper()
 	linked := func(l admin.Link) bool { return l.Up || l.Kind == "satellite" }
 	return &network{
-		Network: fleettest.Open(t, fleettest.Load(t, name), fleettest.Options{Patience: patience, Linked: linked}),
+		Network: fleettest.Open(t, net, fleettest.Options{Patience: patience, Linked: linked}),
 		wires:   map[qsc.LinkID]*wire{}, books: newBooks(),
 	}
 }
