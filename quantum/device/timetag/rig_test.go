@@ -133,7 +133,7 @@ func begin() distill.Start { return distill.Start{At: Begin(world)} }
 
 func sift(t testing.TB, ends [2]distill.Protocol, start distill.Start) ([2]*distill.Sifted, [2]error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	return distilltest.Sift(ctx, ends, start)
 }
