@@ -467,10 +467,14 @@ func TestNothingIsToldAhead(t *testing.T) {
 	}
 }
 
+// The factor is that of the time that the work took, whatever else the machine does
+// meanwhile: how large it is on a free core is BenchmarkRealtime's to say.
 func TestRealtime(t *testing.T) {
-	f, err := Realtime(preset(t, "tokyo-45km"), quantum.Channel{Loss: 14.5}, 0.02)
-	if err != nil || !(f > 0.05) {
-		t.Errorf("%v times real time (%v)", f, err)
+	const device = 0.02
+	begin := time.Now()
+	f, err := Realtime(preset(t, "tokyo-45km"), quantum.Channel{Loss: 14.5}, device)
+	if took := time.Since(begin).Seconds(); err != nil || f*took < device || f > 1e3 {
+		t.Errorf("%v times real time, %v s of work for %v s (%v)", f, took, device, err)
 	}
 	if _, err := Realtime(Device{}, tenDB, 1); !qsc.IsKind(err, qsc.Invalid) || !strings.Contains(err.Error(), "clock_hz") {
 		t.Error(err)
