@@ -170,7 +170,7 @@ func FuzzRecords(f *testing.F) {
 			f.Fatal(err)
 		}
 	}
-	b, err := readFile(fs, recordFile, recordLimit)
+	b, err := durable.ReadFile(fs, recordFile, recordLimit)
 	if err != nil || len(parseRecords(b)) != 2 || len(parseRecords(b[:len(b)-3])) != 1 {
 		f.Fatal("records cannot be read back", err)
 	}

@@ -71,7 +71,7 @@ func openRecords(fs durable.FS) (durable.File, int64, error) {
 // over: a record is a tale, nothing rests on it.
 func (a *account) load(fs durable.FS) error {
 	for _, name := range []string{olderFile, recordFile} {
-		b, err := readFile(fs, name, recordLimit+MaxMessage)
+		b, err := durable.ReadFile(fs, name, recordLimit+MaxMessage)
 		if qsc.IsKind(err, qsc.NotFound) || qsc.IsKind(err, qsc.Corrupt) {
 			continue
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"os"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -19,9 +18,8 @@ const (
 	stateMagic = 0x51534453 // QSDS
 	stateHead  = 4 + 1 + 4 + 8 + 8 + 8 + 2*uhash.Size + 2
 
-	maxPairs  = 1 << 14 // of one batch
-	maxState  = stateHead + maxOffers*(8+4+8) + 4*Founding*pairSize + 4
-	tmpSuffix = ".new"
+	maxPairs = 1 << 14 // of one batch
+	maxState = stateHead + maxOffers*(8+4+8) + 4*Founding*pairSize + 4
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -156,7 +154,7 @@ func Founded(fs durable.FS) bool {
 
 // loadState reads a directory's state. Errors: NotFound, Corrupt.
 func loadState(fs durable.FS) (*state, error) {
-	b, err := readFile(fs, stateFile, maxState)
+	b, err := durable.ReadFile(fs, stateFile, maxState)
 	if err != nil {
 		return nil, err
 	}
@@ -164,52 +162,10 @@ func loadState(fs durable.FS) (*state, error) {
 	return decodeState(b)
 }
 
-// writeState replaces the state. Order: content, sync, rename, sync of the
-// directory. After an error the old or the new may be there after a crash.
+// writeState replaces the state. After an error the old or the new may be there after
+// a crash.
 func writeState(fs durable.FS, s *state) error {
 	b := s.encode()
 	defer clear(b)
-	return writeFile(fs, stateFile, b)
-}
-
-// readFile returns a whole file of at most limit bytes. Errors: of FS; Corrupt.
-func readFile(fs durable.FS, name string, limit int64) ([]byte, error) {
-	f, err := fs.Open(name, os.O_RDONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	n, err := f.Size()
-	if err != nil {
-		return nil, err
-	}
-	if n > limit {
-		return nil, qsc.E("distill.Open", qsc.Corrupt, name, "%d bytes, at most %d are expected", n, limit)
-	}
-	b := make([]byte, n)
-	if got, err := f.ReadAt(b, 0); got < len(b) {
-		return nil, qsc.E("distill.Open", qsc.Corrupt, name, "%w", err)
-	}
-	return b, nil
-}
-
-func writeFile(fs durable.FS, name string, b []byte) error {
-	f, err := fs.Open(name+tmpSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(b, 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = fs.Rename(name+tmpSuffix, name)
-	}
-	if err == nil {
-		err = fs.SyncDir(".")
-	}
-	return err
+	return durable.Replace(fs, stateFile, b)
 }

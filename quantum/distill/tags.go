@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/internal/durable"
 	"github.com/quantum-secure-cloud/qsc/its/uhash"
 )
 
@@ -64,7 +65,7 @@ func (l *Link) persist() error {
 	b := l.state.encode()
 	l.mu.Unlock()
 	defer clear(b)
-	if err := writeFile(l.cfg.FS, stateFile, b); err != nil {
+	if err := durable.Replace(l.cfg.FS, stateFile, b); err != nil {
 		return qsc.E("distill.Mark", 0, string(l.cfg.Link), "%w", err)
 	}
 	return nil
