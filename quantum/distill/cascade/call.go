@@ -11,6 +11,8 @@ import (
 // call is one Reconcile under way.
 type call struct {
 	plan   *plan
+	first  [passes]int // lengths of blocks
+	role   distill.Role
 	groups []*group
 	limit  int64 // of leak
 	leak   int64
@@ -21,18 +23,19 @@ type call struct {
 type bundle struct {
 	groups []*group // without those at their end
 	own    packer   // parities of own bits, of all open questions
-	odd    []byte   // where they differ, and behind it Bob's turns
+	odd    []byte   // where they differ, and behind it turns: those that were heard, or Bob's to tell
+	turns  []byte   // heard
 	turn   turn
-	turns  []byte
 	trips  int
+	worked chan error // a message's work, once it is done
 }
 
 // run takes every group to its end. First a few groups at a time come as far as
 // few questions are left, so that what they need stays in the processor's caches;
 // the many short round trips that follow are made by all groups together.
-func (c *call) run(ctx context.Context, w distill.Wire, role distill.Role) error {
+func (c *call) run(ctx context.Context, w distill.Wire) error {
 	var late []*group
-	if err := c.drive(ctx, w, role, bundles(c.groups, 1), inFlight, func(b *bundle) bool {
+	if err := c.drive(ctx, w, bundles(c.groups, 1), inFlight, func(b *bundle) bool {
 		if b.questions() >= fewQuestions {
 			return false
 		}
@@ -42,39 +45,69 @@ func (c *call) run(ctx context.Context, w distill.Wire, role distill.Role) error
 		return err
 	}
 	all := bundles(late, inBundle)
-	return c.drive(ctx, w, role, all, len(all), func(*bundle) bool { return false })
+	return c.drive(ctx, w, all, len(all), func(*bundle) bool { return false })
 }
 
-// drive takes bundles, some of them at a time, as far as they are done.
-func (c *call) drive(ctx context.Context, w distill.Wire, role distill.Role, waiting []*bundle, atOnce int, done func(*bundle) bool) error {
-	step := (*bundle).answer
-	if role == distill.Bob {
-		step = (*bundle).lead
+// drive takes bundles, some of them at a time and in turn, as far as they are done.
+// Messages come and go in this order, whichever is worked at first: Bob, who has most
+// of the work, does it for two at a time.
+func (c *call) drive(ctx context.Context, w distill.Wire, waiting []*bundle, atOnce int, done func(*bundle) bool) error {
+	hear, work, hands := (*bundle).hearTurn, (*bundle).follow, 1
+	if c.role == distill.Bob {
+		hear, work, hands = (*bundle).hearParity, (*bundle).lead, 2
 	}
-	var live []*bundle
-	for len(live) > 0 || len(waiting) > 0 {
-		going := live[:0]
-		for _, b := range live {
-			if err := step(b, ctx, w); err != nil {
+	var next, busy []*bundle
+	defer func() {
+		for _, b := range busy {
+			<-b.worked
+		}
+	}()
+	for {
+		switch {
+		case len(next)+len(busy) < atOnce && len(waiting) > 0:
+			b := waiting[0]
+			for _, g := range b.groups {
+				if g.stage == stageNone {
+					g.start(c.plan, c.first, c.role == distill.Bob)
+				}
+			}
+			if err := b.put(ctx, w, c); err != nil {
 				return err
+			}
+			next, waiting = append(next, b), waiting[1:]
+		case len(next) > 0 && len(busy) < hands:
+			b := next[0]
+			if err := hear(b, ctx, w); err != nil {
+				return err
+			}
+			next, busy = next[1:], append(busy, b)
+			if hands == 1 {
+				b.worked <- work(b)
+			} else {
+				go func() { b.worked <- work(b) }()
+			}
+		case len(busy) > 0:
+			b := busy[0]
+			busy = busy[1:]
+			if err := <-b.worked; err != nil {
+				return err
+			}
+			if c.role == distill.Bob {
+				if err := w.Send(ctx, typeTurn, b.odd); err != nil {
+					return err
+				}
 			}
 			if len(b.groups) == 0 || done(b) {
 				continue
 			}
-			if err := b.put(ctx, w, role, c); err != nil {
+			if err := b.put(ctx, w, c); err != nil {
 				return err
 			}
-			going = append(going, b)
-		}
-		live = going
-		for len(live) < atOnce && len(waiting) > 0 {
-			if err := waiting[0].put(ctx, w, role, c); err != nil {
-				return err
-			}
-			live, waiting = append(live, waiting[0]), waiting[1:]
+			next = append(next, b)
+		default:
+			return nil
 		}
 	}
-	return nil
 }
 
 // questions is how many are open.
@@ -92,7 +125,7 @@ func (b *bundle) questions() (n int) {
 
 // put brings together the parities of this end's own bits that are asked for next;
 // Alice tells hers. Both ends give up at the same question, before it is answered.
-func (b *bundle) put(ctx context.Context, w distill.Wire, role distill.Role, c *call) error {
+func (b *bundle) put(ctx context.Context, w distill.Wire, c *call) error {
 	const op = "cascade.Reconcile"
 	b.own.reset()
 	for _, g := range b.groups {
@@ -105,7 +138,7 @@ func (b *bundle) put(ctx context.Context, w distill.Wire, role distill.Role, c *
 	if b.trips++; b.trips > maxRounds {
 		return qsc.E(op, qsc.Noisy, "", "no end after %d round trips: the error rate is far above its estimate, or the answers contradict each other", maxRounds)
 	}
-	if role == distill.Bob {
+	if c.role == distill.Bob {
 		return nil
 	}
 	return w.Send(ctx, typeParity, b.own.seal())
@@ -123,9 +156,8 @@ func (g *group) put(p *packer) {
 	}
 }
 
-// lead is Bob's part of a round trip: he hears Alice's parities, corrects what they
-// show, and asks on.
-func (b *bundle) lead(ctx context.Context, w distill.Wire) error {
+// hearParity hears Alice's parities and holds Bob's against them.
+func (b *bundle) hearParity(ctx context.Context, w distill.Wire) error {
 	own := b.own.seal()
 	msg, err := w.Receive(ctx, typeParity, len(own))
 	if err != nil {
@@ -135,10 +167,15 @@ func (b *bundle) lead(ctx context.Context, w distill.Wire) error {
 	if err != nil {
 		return err
 	}
-	subtle.XORBytes(own, own, head)
-	b.take(own)
-	in, tail := reader{b: b.odd}, b.odd[:len(own)]
-	going := b.groups[:0]
+	b.take(head)
+	subtle.XORBytes(b.odd, b.odd, own)
+	return nil
+}
+
+// lead is Bob's part of a round trip: he corrects what the parities show, and asks on.
+func (b *bundle) lead() error {
+	in, going := reader{b: b.odd}, b.groups[:0]
+	odd := b.odd[:len(b.odd)-pad]
 	b.turns = b.turns[:0]
 	for _, g := range b.groups {
 		g.answered(&in)
@@ -150,9 +187,8 @@ func (b *bundle) lead(ctx context.Context, w distill.Wire) error {
 			going = append(going, g)
 		}
 	}
-	b.groups = going
-	b.odd = append(tail, b.turns...)
-	return w.Send(ctx, typeTurn, b.odd)
+	b.groups, b.odd = going, append(odd, b.turns...)
+	return nil
 }
 
 // take keeps where parities differ, padded for a reader.
@@ -160,10 +196,8 @@ func (b *bundle) take(odd []byte) {
 	b.odd = append(append(b.odd[:0], odd...), make([]byte, pad)...)
 }
 
-// answer is Alice's part of a round trip: she hears where Bob's parities differ,
-// and what he asks next.
-func (b *bundle) answer(ctx context.Context, w distill.Wire) error {
-	const op = "cascade.Reconcile"
+// hearTurn hears where Bob's parities differ, and what he asks next.
+func (b *bundle) hearTurn(ctx context.Context, w distill.Wire) error {
 	bits := b.own.size()
 	msg, err := w.Receive(ctx, typeTurn, (bits+7)/8+len(b.groups)*maxTurn)
 	if err != nil {
@@ -174,7 +208,14 @@ func (b *bundle) answer(ctx context.Context, w distill.Wire) error {
 		return err
 	}
 	b.take(odd)
-	in, going := reader{b: b.odd}, b.groups[:0]
+	b.turns = append(b.turns[:0], turns...)
+	return nil
+}
+
+// follow is Alice's part of a round trip: she goes along with Bob's searches.
+func (b *bundle) follow() (err error) {
+	const op = "cascade.Reconcile"
+	in, turns, going := reader{b: b.odd}, b.turns, b.groups[:0]
 	for _, g := range b.groups {
 		g.heard(&in)
 		if b.turn, turns, err = parseTurn(turns); err != nil {

@@ -84,9 +84,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, w distill.Wire, role distill
 	if bits.N == 0 {
 		return out, nil
 	}
-	c := r.open(bits, int(all.first), role == distill.Bob)
+	c := r.open(bits, int(all.first), role)
 	defer r.close(c)
-	if err := c.run(ctx, w, role); err != nil {
+	if err := c.run(ctx, w); err != nil {
 		return none, err
 	}
 	if role == distill.Bob {

@@ -5,9 +5,10 @@ import (
 	"slices"
 )
 
-// The stages of a group: one for each pass with blocks, then the families, then
-// the end.
+// The stages of a group: none before it starts, one for each pass with blocks, then
+// the families, then the end.
 const (
+	stageNone     = -1
 	stageFamilies = passes
 	stageEnd      = passes + 1
 )
@@ -30,8 +31,8 @@ type group struct {
 }
 
 // start begins with a group's words. The first questions are open after it.
-func (g *group) start(p *plan, words []uint64, width int, k [passes]int, bob bool) {
-	g.plan, g.words, g.all = p, words, ^uint64(0)>>(64-width)
+func (g *group) start(p *plan, k [passes]int, bob bool) {
+	g.plan = p
 	for i := range g.family {
 		g.family[i].reset(i)
 	}

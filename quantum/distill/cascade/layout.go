@@ -11,7 +11,7 @@ const (
 	plansKept    = 4
 	fewQuestions = 2048 // of a group: below it, groups go on together
 	inBundle     = 8    // groups at most: bounds a message to 2.9 MB
-	inFlight     = 2    // bundles at a time: one at each end
+	inFlight     = 2    // bundles at a time
 )
 
 // shape says how n bits lie in groups of strands. The bits fill words of width
@@ -27,22 +27,24 @@ func shape(n, frame int) (width, groups, length int) {
 	return width, groups, max((words+groups-1)/groups, shortest)
 }
 
-// open lays bits out in groups and begins with them.
-func (r *Reconciler) open(b distill.Bits, first int, bob bool) *call {
+// open lays bits out in groups. They start when their turn comes: what is laid out
+// then is still in the processor's caches when it is used.
+func (r *Reconciler) open(b distill.Bits, first int, role distill.Role) *call {
 	width, count, length := shape(b.N, r.frame)
-	c := &call{plan: r.draw(length), limit: int64(b.N) + slack, groups: r.take(count)}
+	c := &call{plan: r.draw(length), first: lengths(first, length), role: role, limit: int64(b.N) + slack, groups: r.take(count)}
 	for i, g := range c.groups {
-		words := g.lay(b, width, i*length, length)
-		g.start(c.plan, words, width, lengths(first, length), bob)
+		g.lay(b, width, i*length, length)
 	}
 	return c
 }
 
-// lay returns the words of a group whose first position is at: the caller's own
+// lay finds the words of a group whose first position is at: the caller's own
 // where they are there in full.
-func (g *group) lay(b distill.Bits, width, at, length int) []uint64 {
+func (g *group) lay(b distill.Bits, width, at, length int) {
+	g.stage, g.all = stageNone, ^uint64(0)>>(64-width)
 	if width == 64 && at+length <= len(b.W) {
-		return b.W[at : at+length]
+		g.words = b.W[at : at+length]
+		return
 	}
 	g.pad = zeroed(g.pad, length)
 	mask := ^uint64(0) >> (64 - width)
@@ -53,7 +55,7 @@ func (g *group) lay(b distill.Bits, width, at, length int) []uint64 {
 		}
 		g.pad[i] = b.W[bit/64] >> (bit % 64) & mask
 	}
-	return g.pad
+	g.words = g.pad
 }
 
 // collect brings home what is not the caller's own words.
@@ -78,7 +80,7 @@ func (c *call) collect(b distill.Bits) {
 // bundles parts groups, up to so many together.
 func bundles(groups []*group, together int) (all []*bundle) {
 	for part := range slices.Chunk(groups, together) {
-		all = append(all, &bundle{groups: slices.Clone(part)})
+		all = append(all, &bundle{groups: slices.Clone(part), worked: make(chan error, 1)})
 	}
 	return all
 }

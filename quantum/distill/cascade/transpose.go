@@ -14,9 +14,8 @@ func gather(m *[64]uint64, words []uint64, order []uint16, at int) {
 	clear(m[len(part):])
 }
 
-// transpose turns 64 words of 64 strands' bits into a word for each strand: it
-// exchanges the two off-diagonal quarters of ever smaller squares.
-func transpose(m *[64]uint64) {
+// transposePlain exchanges the two off-diagonal quarters of ever smaller squares.
+func transposePlain(m *[64]uint64) {
 	swap(m, 32, 0x00000000ffffffff)
 	swap(m, 16, 0x0000ffff0000ffff)
 	swap(m, 8, 0x00ff00ff00ff00ff)
