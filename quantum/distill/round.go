@@ -3,6 +3,7 @@ package distill
 import (
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -57,7 +58,7 @@ func (s *session) round(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, stages,
 		qsc.E("distill", qsc.Timeout, string(s.l.cfg.Link), "the round takes longer than %v: the other end is too slow, or holds this one up", stages))
 	defer cancel()
-	for _, stage := range []func(context.Context, *plan) error{s.reconcile, s.agree, s.drawSeed, s.tags} {
+	for _, stage := range []func(context.Context, *plan) error{s.reconcile, s.agree, s.tellSeed, s.tags} {
 		if err := stage(ctx, p); err != nil {
 			p.erase()
 			return err
@@ -132,12 +133,20 @@ func (s *session) reconcile(ctx context.Context, p *plan) (err error) {
 		if s.l.cfg.Reconciler == nil {
 			return qsc.E("distill.Reconcile", qsc.Invalid, string(s.l.cfg.Link), "the protocol leaves errors and the link has no reconciler")
 		}
-		if me == Bob {
+		drawn := make(chan error, 1)
+		if me == Alice { // who has less to do than Bob
+			go func() { drawn <- s.l.drawSeed(p, x.Bits.N) }()
+		} else {
+			drawn <- nil
 			before = Bits{s.l.spare.take(len(x.Bits.W)), x.Bits.N}
 			copy(before.W, x.Bits.W)
 			defer func() { before.Zeroise(); s.l.spare.give(before.W) }()
 		}
-		if c, err = s.l.cfg.Reconciler.Reconcile(ctx, s.c, me, x.Bits, x.QBER); err != nil {
+		c, err = s.l.cfg.Reconciler.Reconcile(ctx, s.c, me, x.Bits, x.QBER)
+		if e := <-drawn; err == nil {
+			err = e
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -192,37 +201,55 @@ func (l *Link) blocks(p *plan) int {
 	return words / int(l.cfg.Block/8)
 }
 
-// drawSeed draws the seed of privacy amplification, now that nothing of the key can
-// change any more.
-func (s *session) drawSeed(ctx context.Context, p *plan) error {
-	n := p.key.N - 1
-	p.seed = s.l.spare.take((n + 63) / 64)
-	var buf []byte
-	if s.l.cfg.Role == Alice {
-		buf = make([]byte, min(maxPart, 8*len(p.seed)))
-	}
+// drawSeed draws as much of Alice's seed of privacy amplification as a key of so many
+// bits wants. Nobody else knows of it before it is told.
+func (l *Link) drawSeed(p *plan, bits int) error {
+	p.seed = l.spare.take((bits - 1 + 63) / 64)
+	buf := make([]byte, min(maxPart, 8*len(p.seed)))
 	for rest := p.seed; len(rest) > 0; {
 		w := rest[:min(len(rest), maxPart/8)]
-		if err := s.seedPart(ctx, buf, w); err != nil {
+		b := buf[:8*len(w)]
+		if _, err := io.ReadFull(l.cfg.Random, b); err != nil {
+			return noRandom(err)
+		}
+		toWords(w, b)
+		rest = rest[len(w):]
+	}
+	return nil
+}
+
+// tellSeed tells the seed, now that nothing of the key can change any more.
+func (s *session) tellSeed(ctx context.Context, p *plan) error {
+	n := p.key.N - 1
+	words := (n + 63) / 64
+	if s.l.cfg.Role == Bob {
+		p.seed = s.l.spare.take(words)
+	} else if len(p.seed) < words { // nothing was reconciled
+		if err := s.l.drawSeed(p, p.key.N); err != nil {
+			return err
+		}
+	}
+	p.seed = p.seed[:words]
+	var buf []byte
+	for rest := p.seed; len(rest) > 0; {
+		w := rest[:min(len(rest), maxPart/8)]
+		if err := s.seedPart(ctx, &buf, w); err != nil {
 			return err
 		}
 		rest = rest[len(w):]
 	}
 	if n%64 != 0 {
-		p.seed[len(p.seed)-1] &= 1<<(n%64) - 1
+		p.seed[words-1] &= 1<<(n%64) - 1
 	}
 	return nil
 }
 
-// seedPart draws and sends a part of the seed, or receives it.
-func (s *session) seedPart(ctx context.Context, buf []byte, w []uint64) error {
+// seedPart sends a part of the seed, or receives it.
+func (s *session) seedPart(ctx context.Context, buf *[]byte, w []uint64) error {
 	if s.l.cfg.Role == Alice {
-		b := buf[:8*len(w)]
-		if _, err := io.ReadFull(s.l.cfg.Random, b); err != nil {
-			return noRandom(err)
-		}
-		toWords(w, b)
-		return s.c.Send(ctx, typeSeed, b)
+		*buf = slices.Grow((*buf)[:0], 8*len(w))[:8*len(w)]
+		toBytes(*buf, w)
+		return s.c.Send(ctx, typeSeed, *buf)
 	}
 	b, err := s.c.Receive(ctx, typeSeed, 8*len(w))
 	if err != nil {
