@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/cloud"
@@ -57,6 +58,9 @@ func away(t *testing.T, site cloud.Site) cloud.Site {
 	a := transport.Open(transport.Config{Node: cloudtest.Owner, Logger: log,
 		Links: []transport.LinkConfig{{ID: testLink, End: 0, Peer: "away", Addr: l.Addr().String(), Ledger: openLedger(t, 0)}}})
 	t.Cleanup(func() { _ = a.Close(); _ = b.Close() })
+	for end := time.Now().Add(time.Minute); !a.Status()[0].Up && time.Now().Before(end); { // a call waits a second only
+		time.Sleep(time.Millisecond)
+	}
 	return New(site.ID(), "away", cloudtest.Owner, a)
 }
 
