@@ -28,6 +28,9 @@ type LinkState struct {
 	QBER  float64     `json:"qber,omitempty"`
 	Kind  string      `json:"kind"`
 	Class qsc.Class   `json:"class"`
+	// Halted: the link makes key, but none now, and nobody knows when: an eavesdropper,
+	// a device that is silent.
+	Halted bool `json:"halted,omitempty"`
 }
 
 // Demand is what one node wants to share with another: the sum over the pairs

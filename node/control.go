@@ -141,6 +141,7 @@ func (n *Node) report() control.Report {
 		r.Links = append(r.Links, control.LinkState{
 			Link: e.link.ID, Up: up[e.link.ID], Send: send.Left, Recv: recv.Left, Size: send.Capacity,
 			Rate: st.Source.Rate, QBER: st.Source.QBER, Kind: st.Source.Kind, Class: st.Class.Weakest(st.Source.Class),
+			Halted: st.Source.Alarm != "" && e.link.Physical(),
 		})
 	}
 	for _, f := range n.supply.Flows() {

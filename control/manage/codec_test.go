@@ -125,7 +125,7 @@ func again[T any](t *testing.T, v T, encode func(T) ([]byte, error), decode func
 // messages is on this list, which grows only with a reason.
 func TestMessagesCarryOnlyRecomputableState(t *testing.T) {
 	allowed := strings.Fields(`node boot seq epoch version links demands flows
-		link up send recv size rate qber kind class
+		link up send recv size rate qber kind class halted
 		from to protection paths need min max priority ttl disjoint short`)
 	seen := map[string]bool{}
 	for _, v := range []any{control.Report{}, control.Table{}} {

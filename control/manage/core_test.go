@@ -415,6 +415,49 @@ func TestCoreHoldsRatesBack(t *testing.T) {
 	}
 }
 
+// A link that makes no key any more is left for good, though both links of the way
+// around it are drained by the relay's rounds and filled again, and though its own ring
+// takes key that was made before; its rest is not spread over a day.
+func TestCoreLeavesAHaltedLink(t *testing.T) {
+	p := newPlant(t, netOf("a-b", "a-c", "c-b"), 1)
+	p.want("a", "b", 1, 1)
+	p.second()
+	const size = 32 << 10
+	for _, l := range p.state {
+		l.Send, l.Recv, l.Size, l.Rate = size, size, size, 1e5
+	}
+	p.second()
+	if passes(p.flow("a", "b"), "c") {
+		t.Fatal("the flow does not go straight")
+	}
+	around := 0
+	straight := p.state["a-b"]
+	straight.Rate, straight.Halted = 0, true
+	for i := range 120 {
+		for _, id := range []qsc.LinkID{"a-c", "c-b"} {
+			p.state[id].Send = size / 2 * int64(1+i%2)
+		}
+		straight.Send = size / 8 * int64(1+i%4) // never enough for a round
+		p.second()
+		switch f := p.flow("a", "b"); {
+		case passes(f, "c") && f.Rate >= 4e4:
+			around++
+		case i > 2:
+			t.Fatalf("after %d s: %+v", i, f)
+		}
+	}
+	if around < 117 {
+		t.Errorf("around for %d s of 120", around)
+	}
+	straight.Send, straight.Rate, straight.Halted = size, 1e5, false
+	for range 90 {
+		p.second()
+	}
+	if passes(p.flow("a", "b"), "c") {
+		t.Error("the flow never came back")
+	}
+}
+
 // Even for a way that is much longer; and it comes back when there is key again.
 func TestCoreLeavesForALongWay(t *testing.T) {
 	p := newPlant(t, netOf("a-b", "b-c", "a-d", "d-e", "e-f", "f-g", "g-h", "h-i", "i-c"), 1)

@@ -15,9 +15,10 @@ type link struct {
 	ends [2]int // members
 	said [2]*control.LinkState
 
-	state route.State
-	trend trend
-	left  [2]leaving
+	state  route.State
+	halted bool // one of the ends says so
+	trend  trend
+	left   [2]leaving
 }
 
 // leaving is when flows left a direction, and with how much key in it.
@@ -66,24 +67,36 @@ func (c *Core) price(now time.Duration) {
 	for n := range c.links {
 		l := &c.links[n]
 		was := l.state
-		l.state = l.merge()
+		l.state, l.halted = l.merge()
 		l.trend.take(now, l.state)
 		l.state.Trend = l.trend.slope
 		for dir := range 2 {
 			l.state.Avoid[dir] = l.dry(now, dir, was.Avoid[dir], c.cfg.Dry)
 		}
-		_, _ = c.graph.SetLink(c.graph.Link(int32(n)), l.state) // every link is in the graph
+		_, _ = c.graph.SetLink(c.graph.Link(int32(n)), l.usable()) // every link is in the graph
 	}
+}
+
+// usable is the state that routes go by: of a halted link, what is too little for a
+// round is nothing.
+func (l *link) usable() route.State {
+	s := l.state
+	for dir := range s.Stock {
+		if l.halted && s.Stock[dir] < tooLittle(s.Size) {
+			s.Stock[dir] = 0
+		}
+	}
+	return s
 }
 
 // merge joins what the two ends say: it is up when all who speak say so, and
 // what either lacks is lacking.
-func (l *link) merge() route.State {
-	var s route.State
+func (l *link) merge() (s route.State, halted bool) {
 	for end, said := range l.said {
 		if said == nil {
 			continue
 		}
+		halted = halted || said.Halted
 		// Stock[0] runs from end 0 to end 1: what end 0 sends, end 1 receives.
 		stock := [2]int64{said.Send, said.Recv}
 		if end == 1 {
@@ -97,7 +110,7 @@ func (l *link) merge() route.State {
 		s.Stock = [2]int64{min(s.Stock[0], stock[0]), min(s.Stock[1], stock[1])}
 		s.Size, s.Rate = min(s.Size, said.Size), min(s.Rate, said.Rate)
 	}
-	return s
+	return s, halted
 }
 
 // take measures the slope since the last measurement and smooths it by half.
@@ -119,19 +132,25 @@ func (t *trend) take(now time.Duration, s route.State) {
 	t.known, t.at, t.stock = true, now, s.Stock
 }
 
-// dry reports whether flows should stay off one direction of the link: it drains
-// and will be empty within the horizon, or holds less than a 32nd, or makes no key
-// and holds too little for a round. Once left, it is taken again when a quarter has
-// come in, when it is all but full, or after avoidLongest; so flows do not swing.
+// dry reports whether flows should stay off one direction of the link: it is halted;
+// or it drains and will be empty within the horizon, or holds less than a 32nd, or
+// makes no key and holds too little for a round. A ring that is filled again is not
+// said to drain before three quarters are gone: a relay's round takes up to half at
+// once. Once left, a direction is taken again when a quarter has come in, when it is
+// all but full, or after avoidLongest; so flows do not swing.
 func (l *link) dry(now time.Duration, dir int, was bool, horizon time.Duration) bool {
 	s := l.state
 	stock, slope := s.Stock[dir], s.Trend[dir]
-	draining := rate.Reserve{Stock: stock, Draw: qsc.BitRate(max(0, -slope) * 8)}
+	reserve := rate.Reserve{Stock: stock, Draw: qsc.BitRate(max(0, -slope) * 8)}
+	drains := reserve.DryWithin(horizon) && (s.Rate <= 0 || stock < s.Size/4)
 	left := &l.left[dir]
 	switch {
 	case !s.Up:
 		return false
-	case draining.DryWithin(horizon) || stock < s.Size/32 || s.Rate <= 0 && stock < min(s.Size/8*5, useless):
+	case l.halted:
+		*left = leaving{now, stock}
+		return true
+	case drains || stock < s.Size/32 || s.Rate <= 0 && stock < tooLittle(s.Size):
 		if !was || stock < left.stock {
 			*left = leaving{now, stock}
 		}
@@ -140,28 +159,35 @@ func (l *link) dry(now time.Duration, dir int, was bool, horizon time.Duration) 
 	return was && stock < min(s.Size/16*15, left.stock+s.Size/4) && now-left.at < avoidLongest
 }
 
-// useless is how much key of a link that makes none may be left and still not be
-// enough for a round: a relay takes up to half of a ring at once and leaves an eighth,
-// at most 64 KiB, for the frames of its order. Without it a small ring that cannot
-// serve and so does not drain either would look as good as any.
-const useless = 128 << 10
+// tooLittle is how much key in a ring of this size may be not enough for a round: a
+// relay takes up to half of a ring at once and leaves an eighth, at most 64 KiB, for
+// the frames of its order. Without it a small ring that cannot serve and so does not
+// drain either would look as good as any.
+func tooLittle(size int64) int64 { return min(size/8*5, 128<<10) }
 
 // avoidLongest is how long flows stay off a link that neither drains nor fills.
 const avoidLongest = 10 * time.Minute
 
 // capacity is the rate that flows may share on the link, in secret bits per
 // second of both directions: what it makes or, of a finite stock, what spends it
-// within stockLife.
+// within stockLife. No courier will bring more of a halted link's: whoever has no
+// other way takes the rest now.
 func (l *link) capacity() qsc.BitRate {
 	switch s := l.state; {
 	case !s.Up:
 		return 0
-	case s.Rate > 0:
+	case s.Rate > 0 && !l.halted:
 		return s.Rate
 	default:
-		return qsc.BitRate(float64(s.Stock[0]+s.Stock[1]) * 8 / stockLife.Seconds())
+		life := stockLife
+		if l.halted {
+			life = restLife
+		}
+		return qsc.BitRate(float64(s.Stock[0]+s.Stock[1]) * 8 / life.Seconds())
 	}
 }
 
-// stockLife is over how long a couriered stock is spread.
-const stockLife = 24 * time.Hour
+const (
+	stockLife = 24 * time.Hour // over which a couriered stock is spread
+	restLife  = time.Minute    // over which a halted link's rest is
+)

@@ -114,7 +114,7 @@ func (a *Agent) follow(links []control.LinkState) {
 	}
 	for _, l := range a.cfg.Network.LinksOf(a.cfg.Node) {
 		s := said[l.ID]
-		state := route.State{Up: s.Up, Stock: [2]int64{s.Send, s.Recv}, Size: s.Size, Rate: s.Rate}
+		state := route.State{Up: s.Up, Stock: [2]int64{s.Send, s.Recv}, Size: s.Size, Rate: s.Rate, Avoid: [2]bool{s.Halted, s.Halted}}
 		if l.Ends[1] == a.cfg.Node {
 			state.Stock = [2]int64{s.Recv, s.Send}
 		}
