@@ -21,7 +21,6 @@ import (
 //	4   crc32c of all that, against decay
 const (
 	savedName  = "routes"
-	savedNew   = "routes.new"
 	savedMagic = "QSCROUT1"
 )
 
@@ -94,26 +93,11 @@ func load(d durable.FS) (s saved, fresh bool, err error) {
 	return s, false, nil
 }
 
-// save replaces the file: write beside it, sync, rename, sync the directory. A
-// crash leaves the old or the new one.
+// save replaces the file: a crash leaves the old or the new one.
 func save(d durable.FS, s saved) error {
 	b, err := s.encode()
 	if err != nil {
 		return err
 	}
-	f, err := d.Open(savedNew, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(b, 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := d.Rename(savedNew, savedName); err != nil {
-		return err
-	}
-	return d.SyncDir(".")
+	return durable.Replace(d, savedName, b)
 }

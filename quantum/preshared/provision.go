@@ -67,25 +67,7 @@ func readCounter(d durable.FS) (uint64, error) {
 func writeCounter(d durable.FS, next uint64) error {
 	b := binary.BigEndian.AppendUint64(nil, next)
 	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-	if err := writeFile(d, counterFile+tmpSuffix, b); err != nil {
-		return err
-	}
-	if err := d.Rename(counterFile+tmpSuffix, counterFile); err != nil {
-		return err
-	}
-	return d.SyncDir(".")
-}
-
-func writeFile(d durable.FS, name string, b []byte) error {
-	f, err := d.Open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(b, 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	return durable.Replace(d, counterFile, b)
 }
 
 // Claim durably marks all seqs below next as given out at both ends, for one who
