@@ -66,7 +66,7 @@ func (s *session) round(ctx context.Context) error {
 	}
 	s.last = p.round
 	s.l.ending.Wait() // one at a time, in order
-	s.l.ending.Go(func() { s.l.finish(p) })
+	s.l.ending.Go(func() { beside(func() { s.l.finish(p) }) })
 	return nil
 }
 

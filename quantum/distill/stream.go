@@ -107,22 +107,21 @@ func (s *Stream) attack() (extra float64, count uint64) {
 	return s.extra, s.sifts
 }
 
-// flip flips bits with a probability each, by geometric gaps: the cost goes with
+// flip flips bits with a probability each. The right bits before a wrong one are
+// geometrically many, which whole parts of exponential numbers are: the cost goes with
 // the errors.
-func flip(b Bits, r *rand.ChaCha8, q float64) {
+func flip(b Bits, src *rand.ChaCha8, q float64) {
 	if q <= 0 {
 		return
 	}
-	scale := 1 / math.Log1p(-q)
-	for at := -1; ; {
-		u := float64(r.Uint64()>>11+1) / (1 << 53) // (0, 1]
-		gap := math.Log(u) * scale
+	r := rand.New(src)
+	scale := -1 / math.Log1p(-q)
+	for at := 0; ; at++ {
+		gap := r.ExpFloat64() * scale
 		if gap >= float64(b.N-at) {
 			return
 		}
-		if at += 1 + int(gap); at >= b.N {
-			return
-		}
+		at += int(gap)
 		b.W[at>>6] ^= 1 << (at & 63)
 	}
 }

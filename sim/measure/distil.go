@@ -18,7 +18,7 @@ import (
 
 // What the two ends of a measured distillation share.
 const (
-	DistilBlock = 1 << 25 // sifted bits in a round
+	DistilBlock = 1 << 27 // sifted bits in a round
 	distilBlock = 1 << 20 // bytes in a key block
 	distilRoom  = 1 << 30
 )

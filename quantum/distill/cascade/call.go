@@ -19,15 +19,14 @@ type call struct {
 }
 
 // bundle is a part of a call's groups, whose questions share messages. While the
-// one end works at one bundle, the other does at the next.
+// one end works at one bundle, the other does at another.
 type bundle struct {
 	groups []*group // without those at their end
 	own    packer   // parities of own bits, of all open questions
-	odd    []byte   // where they differ, and behind it turns: those that were heard, or Bob's to tell
-	turns  []byte   // heard
+	odd    []byte   // where they differ, and behind it Bob's turns
 	turn   turn
+	turns  []byte
 	trips  int
-	worked chan error // a message's work, once it is done
 }
 
 // run takes every group to its end. First a few groups at a time come as far as
@@ -48,54 +47,18 @@ func (c *call) run(ctx context.Context, w distill.Wire) error {
 	return c.drive(ctx, w, all, len(all), func(*bundle) bool { return false })
 }
 
-// drive takes bundles, some of them at a time and in turn, as far as they are done.
-// Messages come and go in this order, whichever is worked at first: Bob, who has most
-// of the work, does it for two at a time.
+// drive takes bundles, some of them at a time, as far as they are done.
 func (c *call) drive(ctx context.Context, w distill.Wire, waiting []*bundle, atOnce int, done func(*bundle) bool) error {
-	hear, work, hands := (*bundle).hearTurn, (*bundle).follow, 1
+	step := (*bundle).answer
 	if c.role == distill.Bob {
-		hear, work, hands = (*bundle).hearParity, (*bundle).lead, 2
+		step = (*bundle).lead
 	}
-	var next, busy []*bundle
-	defer func() {
-		for _, b := range busy {
-			<-b.worked
-		}
-	}()
-	for {
-		switch {
-		case len(next)+len(busy) < atOnce && len(waiting) > 0:
-			b := waiting[0]
-			for _, g := range b.groups {
-				if g.stage == stageNone {
-					g.start(c.plan, c.first, c.role == distill.Bob)
-				}
-			}
-			if err := b.put(ctx, w, c); err != nil {
+	var live []*bundle
+	for len(live) > 0 || len(waiting) > 0 {
+		going := live[:0]
+		for _, b := range live {
+			if err := step(b, ctx, w); err != nil {
 				return err
-			}
-			next, waiting = append(next, b), waiting[1:]
-		case len(next) > 0 && len(busy) < hands:
-			b := next[0]
-			if err := hear(b, ctx, w); err != nil {
-				return err
-			}
-			next, busy = next[1:], append(busy, b)
-			if hands == 1 {
-				b.worked <- work(b)
-			} else {
-				go func() { b.worked <- work(b) }()
-			}
-		case len(busy) > 0:
-			b := busy[0]
-			busy = busy[1:]
-			if err := <-b.worked; err != nil {
-				return err
-			}
-			if c.role == distill.Bob {
-				if err := w.Send(ctx, typeTurn, b.odd); err != nil {
-					return err
-				}
 			}
 			if len(b.groups) == 0 || done(b) {
 				continue
@@ -103,11 +66,22 @@ func (c *call) drive(ctx context.Context, w distill.Wire, waiting []*bundle, atO
 			if err := b.put(ctx, w, c); err != nil {
 				return err
 			}
-			next = append(next, b)
-		default:
-			return nil
+			going = append(going, b)
+		}
+		live = going
+		for len(live) < atOnce && len(waiting) > 0 {
+			for _, g := range waiting[0].groups {
+				if g.stage == stageNone {
+					g.start(c.plan, c.first, c.role == distill.Bob)
+				}
+			}
+			if err := waiting[0].put(ctx, w, c); err != nil {
+				return err
+			}
+			live, waiting = append(live, waiting[0]), waiting[1:]
 		}
 	}
+	return nil
 }
 
 // questions is how many are open.
@@ -156,8 +130,9 @@ func (g *group) put(p *packer) {
 	}
 }
 
-// hearParity hears Alice's parities and holds Bob's against them.
-func (b *bundle) hearParity(ctx context.Context, w distill.Wire) error {
+// lead is Bob's part of a round trip: he hears Alice's parities, corrects what they
+// show, and asks on.
+func (b *bundle) lead(ctx context.Context, w distill.Wire) error {
 	own := b.own.seal()
 	msg, err := w.Receive(ctx, typeParity, len(own))
 	if err != nil {
@@ -167,15 +142,10 @@ func (b *bundle) hearParity(ctx context.Context, w distill.Wire) error {
 	if err != nil {
 		return err
 	}
-	b.take(head)
-	subtle.XORBytes(b.odd, b.odd, own)
-	return nil
-}
-
-// lead is Bob's part of a round trip: he corrects what the parities show, and asks on.
-func (b *bundle) lead() error {
-	in, going := reader{b: b.odd}, b.groups[:0]
-	odd := b.odd[:len(b.odd)-pad]
+	subtle.XORBytes(own, own, head)
+	b.take(own)
+	in, tail := reader{b: b.odd}, b.odd[:len(own)]
+	going := b.groups[:0]
 	b.turns = b.turns[:0]
 	for _, g := range b.groups {
 		g.answered(&in)
@@ -187,8 +157,9 @@ func (b *bundle) lead() error {
 			going = append(going, g)
 		}
 	}
-	b.groups, b.odd = going, append(odd, b.turns...)
-	return nil
+	b.groups = going
+	b.odd = append(tail, b.turns...)
+	return w.Send(ctx, typeTurn, b.odd)
 }
 
 // take keeps where parities differ, padded for a reader.
@@ -196,8 +167,10 @@ func (b *bundle) take(odd []byte) {
 	b.odd = append(append(b.odd[:0], odd...), make([]byte, pad)...)
 }
 
-// hearTurn hears where Bob's parities differ, and what he asks next.
-func (b *bundle) hearTurn(ctx context.Context, w distill.Wire) error {
+// answer is Alice's part of a round trip: she hears where Bob's parities differ,
+// and what he asks next.
+func (b *bundle) answer(ctx context.Context, w distill.Wire) error {
+	const op = "cascade.Reconcile"
 	bits := b.own.size()
 	msg, err := w.Receive(ctx, typeTurn, (bits+7)/8+len(b.groups)*maxTurn)
 	if err != nil {
@@ -208,14 +181,7 @@ func (b *bundle) hearTurn(ctx context.Context, w distill.Wire) error {
 		return err
 	}
 	b.take(odd)
-	b.turns = append(b.turns[:0], turns...)
-	return nil
-}
-
-// follow is Alice's part of a round trip: she goes along with Bob's searches.
-func (b *bundle) follow() (err error) {
-	const op = "cascade.Reconcile"
-	in, turns, going := reader{b: b.odd}, b.turns, b.groups[:0]
+	in, going := reader{b: b.odd}, b.groups[:0]
 	for _, g := range b.groups {
 		g.heard(&in)
 		if b.turn, turns, err = parseTurn(turns); err != nil {

@@ -11,7 +11,7 @@ const (
 	plansKept    = 4
 	fewQuestions = 2048 // of a group: below it, groups go on together
 	inBundle     = 8    // groups at most: bounds a message to 2.9 MB
-	inFlight     = 2    // bundles at a time
+	inFlight     = 4    // bundles at a time: an end works at one while messages of others are under way
 )
 
 // shape says how n bits lie in groups of strands. The bits fill words of width
@@ -80,7 +80,7 @@ func (c *call) collect(b distill.Bits) {
 // bundles parts groups, up to so many together.
 func bundles(groups []*group, together int) (all []*bundle) {
 	for part := range slices.Chunk(groups, together) {
-		all = append(all, &bundle{groups: slices.Clone(part), worked: make(chan error, 1)})
+		all = append(all, &bundle{groups: slices.Clone(part)})
 	}
 	return all
 }

@@ -22,7 +22,7 @@ import (
 // DistillOptions steer Distill.
 type DistillOptions struct {
 	Dir      string // scratch directory; "" is the system's temporary one
-	Rounds   int    // of the pair of processes, each of 2²⁵ sifted bits
+	Rounds   int    // of the pair of processes, each of 2²⁷ sifted bits
 	Runs     int    // takings of the other figures, of which the median counts
 	Progress func(text string)
 }

@@ -76,7 +76,7 @@ func (a *app) benchDistill() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.IntVar(&opt.Rounds, "rounds", 12, "that the pair distils, of 2^25 sifted bits each")
+	f.IntVar(&opt.Rounds, "rounds", 12, "that the pair distils, of 2^27 sifted bits each")
 	f.IntVar(&opt.Runs, "runs", 3, "takings of the other figures, of which the median counts")
 	f.StringVar(&opt.Dir, "dir", "", "scratch directory (default: the system's temporary one)")
 	f.StringVar(&bob, "bob", "", "be the other process of the pair, in this directory")
