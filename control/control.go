@@ -28,8 +28,9 @@ type LinkState struct {
 	QBER  float64     `json:"qber,omitempty"`
 	Kind  string      `json:"kind"`
 	Class qsc.Class   `json:"class"`
-	// Halted: the link makes key, but none now, and nobody knows when: an eavesdropper,
-	// a device that is silent.
+	// Halted: the link distils key, but none now, and nobody knows when it will again: an
+	// eavesdropper, a fault. A vendor's device that has no key at the moment is not
+	// halted, since one that is drawn empty says so all the time.
 	Halted bool `json:"halted,omitempty"`
 }
 

@@ -3,9 +3,12 @@ package node
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/control"
 	"github.com/quantum-secure-cloud/qsc/control/topology"
+	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/satellite"
 )
 
@@ -119,4 +122,54 @@ func TestBuiltinDevices(t *testing.T) {
 	if len(runs) < 20 || !runs["tokyo-45km"] || !runs["leo-live"] || runs["sns-1002"] || runs["gg02-metro"] {
 		t.Errorf("presets that run: %v", runs)
 	}
+}
+
+// The controller is told of a link that an eavesdropper keeps from making key, and
+// when it makes key again.
+func TestReportOfAHaltedLink(t *testing.T) {
+	const quick = `
+kind = "bb84"
+loss = "1 dB"
+preset = "quick"
+`
+	source := pairOf(quick) + `
+[[preset]]
+id = "quick"
+base = "metro-one-decoy"
+parameters = { clock_hz = 10e6, eta_det = 0.8, block = 100_000, mu1 = 0.586, mu2 = 0.199, p1 = 0.336, p_x = 0.695 }
+`
+	channel := freeAddress(t)
+	both := openPairOf(t, t.TempDir(), source, func(c *Config) {
+		c.Quantum = map[string]Quantum{"a-b": {Channel: channel}}
+	})
+	until := func(what string, ok func(control.LinkState) bool) {
+		t.Helper()
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for end := time.After(time.Minute); ; {
+			a, b := both[0].report().Links[0], both[1].report().Links[0]
+			if ok(a) && ok(b) {
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-end:
+				t.Fatalf("not %s: %+v and %+v", what, a, b)
+			}
+		}
+	}
+	makes := func(s control.LinkState) bool { return !s.Halted && s.Rate > 0 }
+	until("making key", makes)
+	for _, n := range both {
+		if err := n.Attack("a-b", quantum.Attack{Kind: quantum.InterceptResend, Strength: 1}); err != nil && !qsc.IsKind(err, qsc.Unsupported) {
+			t.Fatal(err)
+		}
+	}
+	until("halted", func(s control.LinkState) bool { return s.Halted && s.Rate == 0 })
+	for _, n := range both {
+		if err := n.Attack("a-b", quantum.Attack{}); err != nil && !qsc.IsKind(err, qsc.Unsupported) {
+			t.Fatal(err)
+		}
+	}
+	until("making key again", makes)
 }

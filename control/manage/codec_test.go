@@ -15,7 +15,7 @@ import (
 
 var aReport = control.Report{
 	Node: "koganei", Boot: 3, Seq: 9, Epoch: 2, Version: 7,
-	Links:   []control.LinkState{{Link: "koganei-otemachi", Up: true, Send: 10, Recv: 20, Size: 30, Rate: 3e5, QBER: 0.03, Kind: "bb84", Class: qsc.Simulated}},
+	Links:   []control.LinkState{{Link: "koganei-otemachi", Up: true, Send: 10, Recv: 20, Size: 30, Rate: 3e5, QBER: 0.03, Kind: "bb84", Class: qsc.Simulated, Halted: true}},
 	Demands: []control.Demand{{From: "koganei", To: "hongo", Protection: keymgmt.Protection{Paths: 3, Need: 2}, Min: 1, Max: 2, Priority: -1, TTL: time.Minute}},
 }
 

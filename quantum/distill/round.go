@@ -3,7 +3,6 @@ package distill
 import (
 	"context"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -231,9 +230,12 @@ func (s *session) tellSeed(ctx context.Context, p *plan) error {
 	}
 	p.seed = p.seed[:words]
 	var buf []byte
+	if s.l.cfg.Role == Alice {
+		buf = make([]byte, min(maxPart, 8*words))
+	}
 	for rest := p.seed; len(rest) > 0; {
 		w := rest[:min(len(rest), maxPart/8)]
-		if err := s.seedPart(ctx, &buf, w); err != nil {
+		if err := s.seedPart(ctx, buf, w); err != nil {
 			return err
 		}
 		rest = rest[len(w):]
@@ -245,11 +247,10 @@ func (s *session) tellSeed(ctx context.Context, p *plan) error {
 }
 
 // seedPart sends a part of the seed, or receives it.
-func (s *session) seedPart(ctx context.Context, buf *[]byte, w []uint64) error {
+func (s *session) seedPart(ctx context.Context, buf []byte, w []uint64) error {
 	if s.l.cfg.Role == Alice {
-		*buf = slices.Grow((*buf)[:0], 8*len(w))[:8*len(w)]
-		toBytes(*buf, w)
-		return s.c.Send(ctx, typeSeed, *buf)
+		toBytes(buf, w)
+		return s.c.Send(ctx, typeSeed, buf[:8*len(w)])
 	}
 	b, err := s.c.Receive(ctx, typeSeed, 8*len(w))
 	if err != nil {

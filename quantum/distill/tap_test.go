@@ -30,12 +30,14 @@ type tap struct {
 	count [2]int // messages, over all connections
 	tags  map[[2]uint64]string
 	types map[byte]int
+	seeds map[string]bool // the beginnings of Alice's
+	last  byte            // what Alice said
 	// edit may change a message or return another; nil cuts the connection before it.
 	edit func(end, n int, typ byte, msg []byte) []byte
 }
 
 func newTap(t testing.TB) *tap {
-	return &tap{t: t, tags: map[[2]uint64]string{}, types: map[byte]int{}, edit: func(_, _ int, _ byte, msg []byte) []byte { return msg }}
+	return &tap{t: t, tags: map[[2]uint64]string{}, types: map[byte]int{}, seeds: map[string]bool{}, edit: func(_, _ int, _ byte, msg []byte) []byte { return msg }}
 }
 
 func (p *tap) wrap(end int, c net.Conn) net.Conn { return &tapped{Conn: c, p: p, end: end} }
@@ -79,7 +81,8 @@ func (c *tapped) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// pass sees a message with its head and holds the ends to using a mask once.
+// pass sees a message with its head and holds the ends to using a mask once, and Alice
+// to a new seed in each round, told after the key and its length are settled.
 func (p *tap) pass(end int, msg []byte) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,6 +98,19 @@ func (p *tap) pass(end int, msg []byte) []byte {
 			p.t.Errorf("end %d uses the mask %d of batch %d twice (for the same tag: %t)", end, place[1]>>1, place[0], old == string(msg[25:]))
 		}
 		p.tags[place] = string(msg[25:])
+	}
+	if end == alice {
+		if typ == tSeed && p.last != tSeed {
+			if p.last != tLength {
+				p.t.Errorf("the seed is told behind a message of type %#x", p.last)
+			}
+			begins := string(msg[13:min(len(msg), 13+32)])
+			if p.seeds[begins] {
+				p.t.Error("a seed is used twice")
+			}
+			p.seeds[begins] = true
+		}
+		p.last = typ
 	}
 	return p.edit(end, p.count[end], typ, msg)
 }

@@ -1,5 +1,0 @@
-//go:build race
-
-package node
-
-func init() { raced = true }
