@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -25,6 +26,8 @@ type Config struct {
 	// with the session or the endpoint. nil: they are dropped.
 	Receive func(ctx context.Context, peer qsc.NodeID, msg []byte)
 	Logger  *slog.Logger
+
+	gone time.Duration // tests: in place of goneAfter
 }
 
 const (
@@ -51,7 +54,7 @@ func Open(cfg Config) *Endpoint {
 		l := newLink(lc, cfg.Logger)
 		l.serve = func(r request) { e.wg.Go(func() { e.handle(r) }) }
 		l.tell = func(s *session) { e.wg.Go(func() { e.deliver(s) }) }
-		l.up, l.down = cfg.Up, cfg.Down
+		l.up, l.down, l.gone = cfg.Up, cfg.Down, cmp.Or(cfg.gone, goneAfter)
 		e.links = append(e.links, l)
 		if lc.End == 0 {
 			e.wg.Go(func() { l.dial(e.ctx) })

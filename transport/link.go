@@ -42,6 +42,7 @@ type link struct {
 	tell  func(*session)   // is called when public messages begin to wait for delivery
 	up    func(qsc.NodeID) // may be nil
 	down  func(qsc.NodeID) // may be nil
+	gone  time.Duration    // see goneAfter
 
 	mu      sync.Mutex
 	change  chan struct{} // closed and replaced whenever what follows changes
@@ -207,7 +208,7 @@ func (l *link) accept(ctx context.Context, conn net.Conn, greeted func()) error 
 
 // giveUpLater ends B's session unless A takes it up again in time.
 func (l *link) giveUpLater(ctx context.Context, s *session, err error) {
-	t := time.NewTimer(patience(err))
+	t := time.NewTimer(l.patience(err))
 	defer t.Stop()
 	for {
 		cur, change, _ := l.current()
@@ -231,9 +232,9 @@ func (l *link) giveUpLater(ctx context.Context, s *session, err error) {
 
 // patience is how long B waits for A after a connection broke with err: an
 // orderly end or a reset mostly means that A's process is gone.
-func patience(err error) time.Duration {
+func (l *link) patience(err error) time.Duration {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
-		return goneAfter
+		return l.gone
 	}
 	return resumeFor
 }

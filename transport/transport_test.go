@@ -100,7 +100,8 @@ func (w *world) startB(addr string) {
 	}
 	w.listener = l.Addr().String()
 	w.b = Open(Config{Node: "b", Handlers: handlers, Receive: w.hear[1], Logger: quiet, Listener: l,
-		Links: []LinkConfig{{ID: "a-b", End: 1, Peer: "a", Ledger: w.lb}}})
+		Links: []LinkConfig{{ID: "a-b", End: 1, Peer: "a", Ledger: w.lb}},
+		gone:  time.Minute}) // a cut is none of a process here, however late the machine takes it up again
 }
 
 func noise(seed byte, n int) []byte {

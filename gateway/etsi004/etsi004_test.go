@@ -227,7 +227,7 @@ func TestMetadataRoomIsCheckedBeforeKeyIsTaken(t *testing.T) {
 
 func TestGetStatuses(t *testing.T) {
 	w := newWorld(t, keymgmttest.SupplyConfig{}, nil)
-	a, b := w.pair(t, id(1), wire.QoS{ChunkSize: 32, Timeout: 50})
+	a, b := w.pair(t, id(1), wire.QoS{ChunkSize: 32, Timeout: 1000}) // bounds the opening, too
 	dst := make([]byte, 32)
 	w.supply.SetChunks(id(1), 2, false)
 	get(t, a, id(1), 7, dst, wire.Insufficient)
