@@ -19,6 +19,7 @@ import (
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/internal/durable"
+	"github.com/quantum-secure-cloud/qsc/internal/ports"
 	"github.com/quantum-secure-cloud/qsc/node"
 )
 
@@ -45,6 +46,7 @@ type Fleet struct {
 	dir    string
 	opt    Options
 	unlock func() error
+	ports  ports.Blocks // that were picked
 	procs  map[qsc.NodeID]*proc
 	ctx    context.Context // ends when Close is called
 	stop   context.CancelFunc
@@ -75,6 +77,7 @@ func Open(ctx context.Context, net *node.Network, dir string, opt Options) (*Fle
 	}
 	f := &Fleet{dir: dir, opt: opt, unlock: unlock, procs: map[qsc.NodeID]*proc{}}
 	if f.net, err = f.prepare(ctx, net); err != nil {
+		f.ports.Release()
 		_ = unlock()
 		return nil, err
 	}
@@ -195,5 +198,6 @@ func (f *Fleet) Close() error {
 	}
 	wg.Wait()
 	f.wg.Wait()
+	f.ports.Release()
 	return f.unlock()
 }

@@ -19,7 +19,7 @@ func (f *Fleet) prepare(ctx context.Context, given *node.Network) (*node.Network
 	if err := net.Runnable(); err != nil {
 		return nil, err
 	}
-	p := newPicker(net, f.opt.Log)
+	p := newPicker(net, &f.ports, f.opt.Log)
 	p.address(net)
 	configs, err := f.configure(net, p)
 	if err != nil {

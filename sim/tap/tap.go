@@ -10,13 +10,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/internal/ports"
 	"github.com/quantum-secure-cloud/qsc/its/otp"
 )
 
@@ -306,31 +305,20 @@ func (s *scanner) complain(text string) {
 	s.tap.found = append(s.tap.found, text)
 }
 
-// ports are handed out below those of outgoing connections, so that a tap or a
-// node that was closed gets its own again.
-var ports struct {
+// given are below those that fleets pick, and held by this process to its end, so that
+// a tap or a node that was closed gets its own again.
+var given = struct {
 	sync.Mutex
-	given []string
-}
+	blocks ports.Blocks
+	taken  map[string]bool
+}{blocks: ports.Blocks{First: 10000}, taken: map[string]bool{}}
 
 // FreeAddress returns a loopback address that is free now; none is given twice.
 // Error: Busy.
 func FreeAddress() (string, error) {
-	ports.Lock()
-	defer ports.Unlock()
-	for range 1000 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(9000))
-		if slices.Contains(ports.given, addr) {
-			continue
-		}
-		l, err := net.Listen("tcp", addr)
-		if err == nil {
-			err = l.Close()
-		}
-		if err == nil {
-			ports.given = append(ports.given, addr)
-			return addr, nil
-		}
-	}
-	return "", qsc.E("tap.FreeAddress", qsc.Busy, "", "no port from 10000 to 18999 is free")
+	given.Lock()
+	defer given.Unlock()
+	addr, err := given.blocks.Pick(given.taken)
+	given.taken[addr] = err == nil
+	return addr, err
 }
