@@ -210,6 +210,7 @@ func (l *Link) pick(want func(uint64) bool) (quantum.KeyBlock, bool) {
 	for i, b := range l.waiting {
 		if b.Seq >= l.frozen && want(b.Seq) {
 			l.waiting = slices.Delete(l.waiting, i, i+1)
+			l.hungry = false // until the next look, which may never come
 			nudge(l.room)
 			return b, true
 		}

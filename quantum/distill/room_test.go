@@ -106,6 +106,27 @@ func TestFrozenBlocksAreNotHandedOut(t *testing.T) {
 	}
 }
 
+// Who has waited for a block, has got it and looks no more does not keep the link making
+// others for ever; who looks again does.
+func TestRestsOnceTaken(t *testing.T) {
+	l := waits(0, 2*leastRoom)
+	late := func(seq uint64) bool { return seq >= 2*leastRoom }
+	if drained(l, late); !l.hungry || !l.hasRoom() {
+		t.Fatal("what is wanted is not made")
+	}
+	l.waiting = append(l.waiting, waits(2*leastRoom, 2*leastRoom+2).waiting...)
+	l.state.next += 2
+	if b, ok := l.pick(late); !ok || b.Seq != 2*leastRoom {
+		t.Fatalf("block %d, %t", b.Seq, ok)
+	}
+	if l.hasRoom() {
+		t.Error("more is made, though nobody has asked for more")
+	}
+	if drained(l, late); !l.hasRoom() {
+		t.Error("what is wanted again is not made")
+	}
+}
+
 // A link whose blocks nobody wants rests and keeps them; the other end cannot make it
 // hold more than so much.
 func TestRoomIsBounded(t *testing.T) {
