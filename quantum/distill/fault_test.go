@@ -23,7 +23,7 @@ func small(t *testing.T) (*rig, *tap) {
 // give up.
 func gather(t *testing.T, r *rig, k *book, n int, giveUp func() bool) {
 	t.Helper()
-	limit := time.Now().Add(20 * time.Second)
+	limit := time.Now().Add(time.Minute)
 	k.mu.Lock()
 	goal := k.equal + n
 	k.mu.Unlock()

@@ -1,7 +1,6 @@
 package distill_test
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"log/slog"
@@ -12,6 +11,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/internal/durable"
 	"github.com/quantum-secure-cloud/qsc/quantum"
+	"github.com/quantum-secure-cloud/qsc/quantum/device/twins/twinstest"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill"
 	"github.com/quantum-secure-cloud/qsc/quantum/distill/cascade"
 )
@@ -27,7 +27,7 @@ type rig struct {
 	dirs    [2]durable.FS
 	links   [2]*distill.Link
 	streams [2]*distill.Stream
-	address string
+	door    *twinstest.Door // keeps the port while no end listens
 	qber    float64
 	bits    int // sifted in a round
 	block   int64
@@ -41,7 +41,7 @@ type rig struct {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{t: t, qber: 0.02, bits: 1 << 16, block: 512, frame: 1 << 12, wrap: func(_ int, c net.Conn) net.Conn { return c },
+	r := &rig{t: t, door: twinstest.NewDoor(t), qber: 0.02, bits: 1 << 16, block: 512, frame: 1 << 12, wrap: func(_ int, c net.Conn) net.Conn { return c },
 		protect: func(_ int, p distill.Protocol) distill.Protocol { return p },
 		correct: func(_ int, c distill.Reconciler) distill.Reconciler { return c }}
 	r.dirs = [2]durable.FS{durable.Mem(1 << 26), durable.Mem(1 << 26)}
@@ -51,7 +51,7 @@ func newRig(t testing.TB) *rig {
 	return r
 }
 
-// listener takes the address that Bob knows.
+// listener wraps what it accepts.
 type listener struct {
 	net.Listener
 	wrap func(net.Conn) net.Conn
@@ -77,19 +77,11 @@ func (r *rig) config(end int) distill.Config {
 	r.streams[end] = s
 	cfg.Protocol = r.protect(end, s)
 	if end == alice {
-		at := cmp.Or(r.address, "127.0.0.1:0")
-		l, err := net.Listen("tcp", at)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		if r.address == "" {
-			r.address = l.Addr().String() // Bob reads it from now on
-		}
-		cfg.Listen = listener{l, func(c net.Conn) net.Conn { return r.wrap(alice, c) }}
+		cfg.Listen = listener{r.door.Listen(), func(c net.Conn) net.Conn { return r.wrap(alice, c) }}
 	} else {
 		cfg.Dial = func(ctx context.Context) (net.Conn, error) {
 			var d net.Dialer
-			c, err := d.DialContext(ctx, "tcp", r.address)
+			c, err := d.DialContext(ctx, "tcp", r.door.Address)
 			if err != nil {
 				return nil, err
 			}
@@ -124,7 +116,7 @@ func from(seq uint64) func(uint64) bool { return func(s uint64) bool { return s 
 
 func next(t testing.TB, l *distill.Link, want func(uint64) bool) quantum.KeyBlock {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	b, err := l.Next(ctx, want)
 	if err != nil {
@@ -138,7 +130,7 @@ func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(10 * time.Second)
+	limit := time.After(30 * time.Second)
 	for !ok() {
 		select {
 		case <-tick.C:
