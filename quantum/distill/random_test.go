@@ -32,9 +32,11 @@ var battery = []struct {
 	{"2.13 cumulative sums", cumulativeSums},
 }
 
-// doubt is the probability below which a test fails: with a few dozen tests in a
-// run, perfect key fails once in a million runs.
-const doubt = 1e-8
+// doubt is the probability below which a test fails. The key is another in every run, and
+// far out the tests' probabilities are good to a few powers of ten only, that of the
+// longest run above all (seven blocks are expected in a class: 31 of them, which come once
+// in 10¹¹, are told as 10⁻¹⁵). So perfect key fails less than once in 10⁹ runs.
+const doubt = 1e-15
 
 func ones(x []uint8) (n float64) {
 	for _, b := range x {
