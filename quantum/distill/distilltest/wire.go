@@ -60,6 +60,9 @@ func (w *Wire) Send(ctx context.Context, typ byte, msg []byte) error {
 	w.messages++
 	w.bytes += int64(len(msg))
 	w.mu.Unlock()
+	if ctx.Err() != nil { // before select chooses by lot
+		return qsc.E("distilltest.Send", qsc.Timeout, "", "%w", context.Cause(ctx))
+	}
 	select {
 	case <-w.cut:
 		return qsc.E("distilltest.Send", qsc.Unreachable, "", "the wire is cut")
@@ -75,8 +78,15 @@ func (w *Wire) Send(ctx context.Context, typ byte, msg []byte) error {
 	}
 }
 
-// Receive implements distill.Wire. What came before a cut is still received.
+// Receive implements distill.Wire. What came before the context's end or a cut is still
+// received, and of the two the context's end is told: the other end may have cut the wire
+// because of it.
 func (w *Wire) Receive(ctx context.Context, typ byte, max int) ([]byte, error) {
+	select {
+	case m := <-w.in:
+		return w.take(m, typ, max)
+	default:
+	}
 	select {
 	case m := <-w.in:
 		return w.take(m, typ, max)
@@ -85,6 +95,9 @@ func (w *Wire) Receive(ctx context.Context, typ byte, max int) ([]byte, error) {
 		case m := <-w.in:
 			return w.take(m, typ, max)
 		default:
+		}
+		if ctx.Err() != nil {
+			return nil, qsc.E("distilltest.Receive", qsc.Timeout, "", "%w", context.Cause(ctx))
 		}
 		return nil, qsc.E("distilltest.Receive", qsc.Unreachable, "", "the wire is cut")
 	case <-ctx.Done():

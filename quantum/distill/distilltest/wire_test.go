@@ -1,6 +1,7 @@
 package distilltest
 
 import (
+	"context"
 	"testing"
 
 	"github.com/quantum-secure-cloud/qsc"
@@ -20,6 +21,23 @@ func TestCutAfterMessages(t *testing.T) {
 		}
 		if _, err := b.Receive(t.Context(), 1, 100); !qsc.IsKind(err, qsc.Unreachable) {
 			t.Fatal("behind the last message:", err)
+		}
+	}
+}
+
+// Where the context has ended and the wire is cut because of it, the end of the context
+// is told, each time; nothing is sent any more.
+func TestContextEndsBeforeACut(t *testing.T) {
+	for range 200 {
+		a, b := Pair()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := b.Send(ctx, 1, nil); !qsc.IsKind(err, qsc.Timeout) {
+			t.Fatal("sent:", err)
+		}
+		a.Cut()
+		if _, err := b.Receive(ctx, 1, 100); !qsc.IsKind(err, qsc.Timeout) {
+			t.Fatal("received:", err)
 		}
 	}
 }
