@@ -42,7 +42,7 @@ func all(uint64) bool { return true }
 // next takes a block and checks what every block must be.
 func next(t *testing.T, p Pair, l quantum.Link, want func(uint64) bool) quantum.KeyBlock {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	b, err := l.Next(ctx, want)
 	if err != nil {

@@ -18,9 +18,11 @@ func config(s Seed) Config {
 
 func TestConform(t *testing.T) {
 	quantumtest.Conform(t, func(t *testing.T) quantumtest.Pair {
-		seed := NewSeed(time.Now().Add(-20*time.Millisecond), 3)
+		// All blocks are there, and none is lost before minutes have passed.
+		c := config(NewSeed(time.Now().Add(-2*quantumtest.Blocks*100*time.Millisecond), 3))
+		c.Rate /= 100
 		return quantumtest.Pair{Link: "x", Epoch: 3, Block: 4096, Open: func(t *testing.T, _ int) quantum.Link {
-			l, err := Open(config(seed))
+			l, err := Open(c)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -164,7 +164,7 @@ func TestGrowth(t *testing.T) {
 	from := newRig(t)
 	from.write(t, campus, 10)
 	r := newRig(t)
-	r.cfg.Block, r.cfg.Grace = 15_000, 10*time.Second
+	r.cfg.Block, r.cfg.Grace = 15_000, time.Minute
 	ends := r.open(t)
 	var wg sync.WaitGroup
 	for end := range r.paths {
