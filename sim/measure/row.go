@@ -253,7 +253,7 @@ func (r *Row) Throughput(ctx context.Context, n, flights int, d time.Duration) (
 	var wg sync.WaitGroup
 	for i := range flights {
 		wg.Go(func() {
-			for time.Since(start) < d && errs[i] == nil {
+			for first := true; errs[i] == nil && (first || time.Since(start) < d); first = false { // one though the time is over before it begins
 				if errs[i] = r.round(ctx, n); errs[i] == nil {
 					made.Add(int64(n))
 				}
