@@ -140,6 +140,7 @@ func (c *Client) ask(ctx context.Context, method, path string, q url.Values, ans
 	if err != nil {
 		return err
 	}
+	req.Close = true // most clients ask once
 	return c.do(req, answer)
 }
 
