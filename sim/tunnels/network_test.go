@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds every wait for something that must come.
-const patience = 40 * time.Second
+const patience = 2 * time.Minute
 
 // relay is the only node between the two applications'.
 const relay = qsc.NodeID("otemachi")

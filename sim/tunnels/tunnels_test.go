@@ -66,7 +66,7 @@ func TestWireGuard(t *testing.T) {
 	if w.Again(0, wrong); w.Reaches(0, e.addr[1], 2*time.Second) {
 		t.Error("a handshake without the network's key")
 	}
-	if w.Again(0, last.key.Expose()); !w.Reaches(0, e.addr[1], 10*time.Second) {
+	if w.Again(0, last.key.Expose()); !w.Reaches(0, e.addr[1], 30*time.Second) {
 		t.Error("no handshake with the network's key")
 	}
 }
@@ -96,9 +96,10 @@ func TestStrongSwan(t *testing.T) {
 			if names := s.PPKs(i, "qsc-"); len(names) != 1 || !strings.HasSuffix(names[0], id) {
 				t.Errorf("charon %d has the PPKs %q, want only that of key %s", i, names, id)
 			}
-			if sas := s.SAs(i, "sites"); len(sas) != 1 || sas[0].Get("ppk") != "yes" || sas[0].Get("state") != "ESTABLISHED" {
-				t.Errorf("charon %d has %d IKE SAs, want one that is up with a PPK", i, len(sas))
-			}
+			tunneltest.Await(t, "charon has one IKE SA, that is up with a PPK", patience, func() bool { // it forgets a closed one when it has answered
+				sas := s.SAs(i, "sites")
+				return len(sas) == 1 && sas[0].Get("ppk") == "yes" && sas[0].Get("state") == "ESTABLISHED"
+			})
 		}
 	}
 	end := time.Now().Add(time.Minute)
@@ -159,7 +160,7 @@ func (l *life) up() {
 	l.leader, l.follower = l.lead(), l.follow() // either may be first
 	l.leader.rotates(1)
 	for i := range l.e.addr {
-		if !l.e.Reaches(i, l.e.addr[1-i], 10*time.Second) {
+		if !l.e.Reaches(i, l.e.addr[1-i], 30*time.Second) {
 			l.Fatal("the tunnel does not come up")
 		}
 	}
@@ -175,6 +176,7 @@ func (l *life) dry() {
 		l.Errorf("without key the leader says %+v", f)
 	}
 	l.flows()
+	tunneltest.Await(l, "the follower tells of all keys", patience, func() bool { return len(l.follower.told()) >= len(l.leader.told()) })
 	same(l.T, l.leader.told(), l.follower.told())
 	l.e.holds(l.T, last(l.leader.told()))
 	l.step("no key left; the tunnel goes on under the last one")

@@ -129,10 +129,13 @@ type lockedBuffer struct {
 	b  bytes.Buffer
 }
 
+// mostOutput is how much of a program is kept: an hour of pings at 50 a second.
+const mostOutput = 16 << 20
+
 func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.b.Len() > 1<<20 {
+	if l.b.Len() > mostOutput {
 		return len(p), nil
 	}
 	return l.b.Write(p)
@@ -144,10 +147,12 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+const lookEvery = 20 * time.Millisecond
+
 // Await waits until ok, at most limit; it fails the test otherwise.
 func Await(t testing.TB, what string, limit time.Duration, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for end := time.Now().Add(limit); !ok(); <-tick.C {
 		if time.Now().After(end) {
@@ -166,7 +171,7 @@ type Pinging struct {
 // Ping starts pinging addr from host i every interval.
 func (p *Pair) Ping(i int, addr string, interval time.Duration) *Pinging {
 	p.t.Helper()
-	g := &Pinging{p.command(context.Background(), i, "ping", "-n", "-D", "-i", fmt.Sprint(interval.Seconds()), "-w", "300", addr), &lockedBuffer{}, p.t}
+	g := &Pinging{p.command(context.Background(), i, "ping", "-n", "-D", "-i", fmt.Sprint(interval.Seconds()), "-w", "3600", addr), &lockedBuffer{}, p.t}
 	g.cmd.Stdout, g.cmd.Stderr = g.out, g.out
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := g.cmd.Start(); err != nil {
@@ -184,39 +189,62 @@ func (p *Pair) Ping(i int, addr string, interval time.Duration) *Pinging {
 func (g *Pinging) Received() int { return strings.Count(g.out.String(), "bytes from") }
 
 var (
-	summary = regexp.MustCompile(`(\d+) packets transmitted`)
-	reply   = regexp.MustCompile(`bytes from .*icmp_seq=(\d+) `)
+	status = regexp.MustCompile(`\d+/(\d+) packets`) // answered and sent
+	reply  = regexp.MustCompile(`bytes from .*icmp_seq=(\d+) `)
 )
 
-// Stop ends the ping and returns how many requests went out and how many were
-// answered. The last two are left out when they are unanswered: they may still
-// have been under way.
+// How long Stop waits: for ping to say how many requests went out, and for an answer
+// that may still be under way on a machine that stands still now and then.
+const (
+	statusWait = 30 * time.Second
+	answerWait = 5 * time.Second
+)
+
+// Stop returns how many requests have gone out until now and how many of these were
+// answered, and ends the ping. What went out last may still be under way: it has time
+// to come back, while the pinging goes on.
 func (g *Pinging) Stop() (sent, received int) {
 	g.t.Helper()
+	sent = g.sent()
+	missing := g.missing(sent)
+	for end := time.Now().Add(answerWait); len(missing) > 0 && time.Now().Before(end); missing = g.missing(sent) {
+		time.Sleep(lookEvery)
+	}
 	_ = syscall.Kill(-g.cmd.Process.Pid, syscall.SIGINT)
 	_ = g.cmd.Wait()
-	out := g.out.String()
-	m := summary.FindStringSubmatch(out)
-	if m == nil {
-		g.t.Fatalf("ping ended without a summary:\n%.2000s", out)
+	for _, n := range missing {
+		_, around, _ := strings.Cut(g.out.String(), fmt.Sprintf("icmp_seq=%d ", n-1))
+		g.t.Logf("no answer to ping %d; what follows %d:\n%.300s", n, n-1, around)
 	}
-	sent, _ = strconv.Atoi(m[1])
-	seen, last := map[string]bool{}, 0
-	for _, r := range reply.FindAllStringSubmatch(out, -1) {
+	return sent, sent - len(missing)
+}
+
+// sent asks ping how many requests have gone out.
+func (g *Pinging) sent() (n int) {
+	g.t.Helper()
+	_ = syscall.Kill(-g.cmd.Process.Pid, syscall.SIGQUIT)
+	Await(g.t, "ping says how many requests went out", statusWait, func() bool {
+		m := status.FindStringSubmatch(g.out.String())
+		if m != nil {
+			n, _ = strconv.Atoi(m[1])
+		}
+		return m != nil
+	})
+	return n
+}
+
+// missing lists which of the first sent requests have no answer yet.
+func (g *Pinging) missing(sent int) (all []int) {
+	seen := map[string]bool{}
+	for _, r := range reply.FindAllStringSubmatch(g.out.String(), -1) {
 		seen[r[1]] = true
-		n, _ := strconv.Atoi(r[1])
-		last = max(last, n)
-	}
-	if sent-last <= 2 {
-		sent = last
 	}
 	for n := 1; n <= sent; n++ {
 		if !seen[strconv.Itoa(n)] {
-			_, around, _ := strings.Cut(out, fmt.Sprintf("icmp_seq=%d ", n-1))
-			g.t.Logf("no answer to ping %d; what follows %d:\n%.300s", n, n-1, around)
+			all = append(all, n)
 		}
 	}
-	return sent, len(seen)
+	return all
 }
 
 // Reaches reports whether a ping from host i to addr is answered within limit.
