@@ -24,20 +24,27 @@ type sniffer struct {
 	over    bool
 }
 
-// sniff starts a capture of TCP on the loopback device. It needs CAP_NET_RAW.
+// captured is how much the system may hold for the sniffer: more than the test sends,
+// so that nothing is lost however late it is read.
+const captured = 64 << 20
+
+// sniff starts a capture of TCP on the loopback device. It needs CAP_NET_RAW, and
+// CAP_NET_ADMIN for so much memory.
 func sniff(ports map[uint16]bool) (*sniffer, error) {
-	const everything = 0x0300 // ETH_P_ALL in network order
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, everything)
+	const everything = 0x0300                                                  // ETH_P_ALL in network order
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0) // deaf until it is bound
 	if err != nil {
 		return nil, err
 	}
-	lo, err := net.InterfaceByName("lo")
-	if err == nil {
+	err = errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, captured),
+		unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1), // every packet comes by twice, on its way out and in
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 50_000}),
+		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, only(ports)),
+	)
+	lo, lerr := net.InterfaceByName("lo")
+	if err = errors.Join(err, lerr); err == nil {
 		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: everything, Ifindex: lo.Index})
-	}
-	if err == nil {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20) // a smaller one loses packets
-		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 50_000})
 	}
 	if err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
@@ -47,17 +54,42 @@ func sniff(ports map[uint16]bool) (*sniffer, error) {
 	return s, nil
 }
 
+// only is a filter that lets TCP over IPv4 from or to these ports pass: other tests may
+// send much on this device.
+func only(ports map[uint16]bool) *unix.SockFprog {
+	const ethernet, accept = 14, 1 << 18
+	load := func(code uint16, at uint32) unix.SockFilter { return unix.SockFilter{Code: code, K: at} }
+	equal := func(value uint32, yes, no int) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: uint8(yes), Jf: uint8(no), K: value}
+	}
+	left := 2 * (len(ports) + 1) // instructions up to the refusal, which stands before the acceptance
+	f := []unix.SockFilter{
+		load(unix.BPF_LD|unix.BPF_H|unix.BPF_ABS, 12), equal(unix.ETH_P_IP, 0, left+3),
+		load(unix.BPF_LD|unix.BPF_B|unix.BPF_ABS, ethernet+9), equal(unix.IPPROTO_TCP, 0, left+1),
+		load(unix.BPF_LDX|unix.BPF_B|unix.BPF_MSH, ethernet),
+	}
+	for at := range uint32(2) { // source, destination
+		f = append(f, load(unix.BPF_LD|unix.BPF_H|unix.BPF_IND, ethernet+2*at))
+		left--
+		for p := range ports {
+			f = append(f, equal(uint32(p), left, 0))
+			left--
+		}
+	}
+	f = append(f, load(unix.BPF_RET|unix.BPF_K, 0), load(unix.BPF_RET|unix.BPF_K, accept))
+	return &unix.SockFprog{Len: uint16(len(f)), Filter: &f[0]}
+}
+
 func (s *sniffer) run() {
 	buf := make([]byte, 128<<10)
 	for {
-		n, from, err := unix.Recvfrom(s.fd, buf, 0)
+		n, _, err := unix.Recvfrom(s.fd, buf, 0)
 		s.mu.Lock()
 		if s.over {
 			s.mu.Unlock()
 			return
 		}
-		// On this device every packet comes by twice, on its way out and in.
-		if ll, ok := from.(*unix.SockaddrLinklayer); err == nil && ok && ll.Pkttype != unix.PACKET_OUTGOING {
+		if err == nil {
 			s.packet(buf[:n])
 		}
 		s.mu.Unlock()
