@@ -99,6 +99,7 @@ func (k *worker) shoutEnc(ctx context.Context) {
 func (k *worker) draw(ctx context.Context) (batch, error) {
 	q := k.request()
 	named := k.f.retry && k.chance(2)
+	b, began := batch{kills: k.kills()}, time.Now() // before the first request that may be acted on
 	if named {
 		k.serial++
 		q.Optional = []etsi014.Extension{{Name: "qsc_retry", Value: fmt.Appendf(nil, "%q", fmt.Sprint(k.flow, "-", k.r.Uint64(), "-", k.serial))}}
@@ -106,7 +107,6 @@ func (k *worker) draw(ctx context.Context) (batch, error) {
 			k.w.saes[k.f.master].shout(ctx, post(k.f.slaves[0], "enc_keys", q.Append(nil)), k.r.IntN(2))
 		}
 	}
-	b, began := batch{kills: k.kills()}, time.Now()
 	c, err := k.insist(ctx, "enc_keys", func() (*etsi014.Container, error) { return k.master.EncKeys(ctx, string(k.f.slaves[0]), q) })
 	if err != nil {
 		return b, err
@@ -173,7 +173,7 @@ func (k *worker) fetchPart(ctx context.Context, b batch, i int, ids []qsc.KeyID)
 	if k.chance(12) {
 		k.intrude(ctx, ids)
 	}
-	lost := false
+	lost, began := false, time.Now()
 	if k.chance(12) { // the answer is lost
 		k.w.saes[k.f.slaves[i]].shout(ctx, post(k.f.master, "dec_keys", etsi014.AppendKeyIDs(nil, ids)), k.r.IntN(2)*k.r.IntN(3000))
 		lost = true
@@ -193,7 +193,7 @@ func (k *worker) fetchPart(ctx context.Context, b batch, i int, ids []qsc.KeyID)
 	k.w.oracle.fetched(k.flow, i, c, false)
 	c.Bytes.Zeroise()
 	if k.chance(8) {
-		k.fetchAgain(ctx, i, ids, time.Now())
+		k.fetchAgain(ctx, i, ids, began)
 	}
 	if k.chance(20) {
 		k.guess(ctx, i, ids)
@@ -214,17 +214,18 @@ func (k *worker) gone(b batch, i, n int, lost bool) {
 	}
 }
 
-// fetchAgain replays a request that was answered.
-func (k *worker) fetchAgain(ctx context.Context, i int, ids []qsc.KeyID, answered time.Time) {
+// fetchAgain replays a request that was first made at a time and answered since. Its
+// window began between.
+func (k *worker) fetchAgain(ctx context.Context, i int, ids []qsc.KeyID, first time.Time) {
 	c, err := k.slaves[i].DecKeys(ctx, string(k.f.master), ids...)
 	k.judge(err, "a replayed request")
 	if err != nil {
-		if qsc.IsKind(err, qsc.NotFound) && k.f.retry && k.w.calmSince(answered.Add(-time.Second)) && time.Since(answered) < retryWindow/2 {
+		if qsc.IsKind(err, qsc.NotFound) && k.f.retry && k.w.calmSince(first.Add(-time.Second)) && time.Since(first) < retryWindow/2 {
 			k.w.oracle.fail("slave %d of %v was refused a repeated request within its window", i, k.f)
 		}
 		return
 	}
-	k.w.oracle.fetched(k.flow, i, c, k.f.retry && time.Since(answered) < 2*retryWindow)
+	k.w.oracle.fetched(k.flow, i, c, k.f.retry) // it was asked for right after the first answer
 	c.Bytes.Zeroise()
 }
 

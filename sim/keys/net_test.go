@@ -16,7 +16,7 @@ import (
 )
 
 // patience bounds every wait for something that must come.
-const patience = 40 * time.Second
+const patience = 2 * time.Minute
 
 // nodes stand in a ring; b and e are joined by a chord, so that every two of them
 // are joined by two disjoint paths and four pairs have no link.

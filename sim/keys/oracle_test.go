@@ -36,7 +36,7 @@ type totals struct {
 type shard struct {
 	mu    sync.Mutex
 	keys  map[qsc.KeyID]entry
-	words map[uint64]struct{} // every 8 bytes of every key
+	words map[[wordLen]byte]struct{} // of every key
 }
 
 // entry is one key.
@@ -48,20 +48,30 @@ type entry struct {
 
 const byMaster = 1
 
+// wordLen is how much of a key is looked for in others, in bytes. Of 8 random bytes a
+// long run has two alike once in 10⁵ times, of 16 never.
+const wordLen = 16
+
 func newOracle() *oracle {
 	o := &oracle{}
 	_, _ = rand.Read(o.salt[:]) // never fails
 	for i := range o.shards {
-		o.shards[i].keys, o.shards[i].words = map[qsc.KeyID]entry{}, map[uint64]struct{}{}
+		o.shards[i].keys, o.shards[i].words = map[qsc.KeyID]entry{}, map[[wordLen]byte]struct{}{}
 	}
 	return o
 }
 
 func (o *oracle) hash(b []byte) uint64 {
+	h := o.digest(b)
+	return binary.BigEndian.Uint64(h[:])
+}
+
+func (o *oracle) digest(b []byte) (d [wordLen]byte) {
 	h := sha256.New()
 	h.Write(o.salt[:])
 	h.Write(b)
-	return binary.BigEndian.Uint64(h.Sum(nil))
+	copy(d[:], h.Sum(nil))
+	return d
 }
 
 // fail notes a violation; text holds no key.
@@ -122,17 +132,18 @@ func (o *oracle) issued(flow int, k *etsi014.Container, seen bool) {
 	}
 }
 
-// words notes every 8 bytes of a key: none was in another.
+// words notes every word of a key that begins at a multiple of 8 bytes: none was in
+// another.
 func (o *oracle) words(flow int, key []byte) {
-	for ; len(key) >= 8; key = key[8:] {
-		h := o.hash(key[:8])
-		s := o.shard(h >> 32)
+	for ; len(key) >= wordLen; key = key[8:] {
+		h := o.digest(key[:wordLen])
+		s := o.shard(uint64(h[0]))
 		s.mu.Lock()
 		_, twice := s.words[h]
 		s.words[h] = struct{}{}
 		s.mu.Unlock()
 		if twice {
-			o.fail("8 bytes of a key for %v were in another key", flows[flow])
+			o.fail("%d bytes of a key for %v were in another key", wordLen, flows[flow])
 		}
 	}
 }
