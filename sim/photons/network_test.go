@@ -13,7 +13,7 @@ import (
 )
 
 // patience bounds every wait for something that must come.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // network is a network of running node processes.
 type network struct {

@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait for something that must come.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // network is a network of running node processes.
 type network struct {
@@ -39,7 +39,8 @@ func often(number int) fleettest.Plan {
 	return fleettest.Plan{Every: 10 * time.Millisecond, Number: number, Bits: 256}
 }
 
-// settled waits until the controller's routes are in use and key flows.
+// settled waits until the controller's routes are in use, as many as are asked for, and
+// key flows. A controller that has not heard of all links yet knows fewer.
 func (n *network) settled(d *fleettest.Drawing, from, to qsc.NodeID, p keymgmt.Protection) keymgmt.Route {
 	n.T.Helper()
 	var r keymgmt.Route
@@ -48,7 +49,7 @@ func (n *network) settled(d *fleettest.Drawing, from, to qsc.NodeID, p keymgmt.P
 			return false
 		}
 		r = n.route(from, to, p)
-		return r.Epoch > 0
+		return r.Epoch > 0 && len(r.Paths) == p.Paths
 	})
 	n.Until("keys", func() bool { return d.Now().Draws > 50 })
 	return r

@@ -22,12 +22,13 @@ func TestTokyo(t *testing.T) {
 	n := open(t, "tokyo-simulated")
 	a, b := n.Admit("alice", "bob", from, to, keymgmt.Policy{Protection: p})
 	d := fleettest.Draw(t, a, b, often(1))
-	if r := n.settled(d, from, to, p); len(r.Paths) != 2 || r.Disjoint {
-		t.Errorf("%d paths, disjoint: %t; there are two, and none around otemachi", len(r.Paths), r.Disjoint)
+	if r := n.settled(d, from, to, p); r.Disjoint {
+		t.Errorf("the paths %v are disjoint; there is none around otemachi", r.Paths)
 	}
 	d.Mark() // the links began empty
-	n.Until("key", func() bool { return d.Now().Keys > 50 })
-	d.Mark().Calm(t, "before")
+	n.Until("key of both paths", func() bool { now := d.Now(); return now.Keys > 50 && now.Told.Paths == 2 })
+	before := d.Mark()
+	before.Calm(t, "before")
 	if s := twin(t, a, b); s.Paths != 2 || s.Need != 1 || s.Disjoint || s.Hops < 2 {
 		t.Errorf("the KME says %+v", s)
 	}
@@ -36,10 +37,11 @@ func TestTokyo(t *testing.T) {
 	took := n.Since(cut, patience, "a way around hakusan", func() bool {
 		return !passes(n.route(from, to, p).Paths, []qsc.NodeID{"hakusan"})
 	})
-	d.Mark().Calm(t, "meanwhile")
+	n.Until("key meanwhile", func() bool { return d.Now().Keys > 0 })
+	d.Mark().Calm(t, "meanwhile", before)
 	n.Until("key over it", func() bool { return d.Now().Keys > 50 })
 	twin(t, a, b)
 	s := d.Mark()
 	t.Logf("up after %v, routed around after %v", n.up.Round(time.Millisecond), took.Round(time.Millisecond))
-	s.Calm(t, "after")
+	s.Calm(t, "after", before)
 }
