@@ -20,11 +20,14 @@ const (
 // fill takes blocks from the source until Close.
 func (l *Ledger) fill() {
 	for l.ctx.Err() == nil {
+		l.mu.Lock()
+		freed := l.freed
+		l.mu.Unlock()
 		batch, err := l.pull()
 		if len(batch) > 0 {
 			err = l.store(batch)
 		}
-		l.heard(err)
+		l.heard(err, freed)
 		if err != nil && l.ctx.Err() == nil {
 			l.rest(err)
 		}
@@ -47,17 +50,19 @@ func (l *Ledger) rest(err error) {
 	}
 }
 
-// heard notes how the source, or the storing of its blocks, fares.
-func (l *Ledger) heard(err error) {
+// heard notes how the source, or the storing of its blocks, fares. A source that
+// had nothing for us may have something for a slot that came free since it was asked.
+func (l *Ledger) heard(err error, freed uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	dry := qsc.IsKind(err, qsc.Exhausted)
+	exhausted := qsc.IsKind(err, qsc.Exhausted)
+	dry := exhausted && freed == l.freed
 	if dry != l.dry {
 		l.dry = dry
 		l.notify()
 	}
 	fault := ""
-	if err != nil && !dry && !qsc.IsKind(err, qsc.Timeout) && l.ctx.Err() == nil {
+	if err != nil && !exhausted && !qsc.IsKind(err, qsc.Timeout) && l.ctx.Err() == nil {
 		fault = "no key comes in: " + err.Error()
 	}
 	if fault != l.fault && fault != "" {

@@ -65,6 +65,7 @@ type Ledger struct {
 	saved   record        // the marks that are durable
 	changed chan struct{} // closed and replaced when something comes or goes
 	dry     bool          // the source is a finite stock with nothing for us
+	freed   uint64        // counts the times that slots came free
 	fault   string        // what is wrong with the source, in words
 	broken  string        // what is wrong with the directory
 	waiters int

@@ -24,7 +24,7 @@ func (l *Ledger) Reserve(ctx context.Context, use keymgmt.Use, lo, hi int) (otp.
 		return otp.Pad{}, qsc.E(op, qsc.Invalid, string(l.cfg.Link), "a pad of %d to %d bytes: ask for 1 to %d", lo, hi, l.u)
 	}
 	for {
-		pad, pos, size, err := l.take(n, uint64(lo), uint64(hi))
+		pad, pos, size, changed, err := l.take(n, uint64(lo), uint64(hi))
 		switch {
 		case err != nil || pad.Len() > 0:
 			n.ring.fetch(pos + size)
@@ -32,7 +32,7 @@ func (l *Ledger) Reserve(ctx context.Context, use keymgmt.Use, lo, hi int) (otp.
 		case size > 0:
 			err = l.markUpTo(n, pos, size)
 		default:
-			err = l.starve(ctx, n)
+			err = l.starve(ctx, n, changed)
 		}
 		if err != nil {
 			return otp.Pad{}, l.wrap(op, err)
@@ -41,23 +41,24 @@ func (l *Ledger) Reserve(ctx context.Context, use keymgmt.Use, lo, hi int) (otp.
 }
 
 // take hands out the next pad if its mark is durable. Else it says which
-// stretch to mark first; a size of 0 means that there is no key.
-func (l *Ledger) take(n *lane, lo, hi uint64) (pad otp.Pad, pos, size uint64, err error) {
+// stretch to mark first; a size of 0 means that there is no key until changed.
+func (l *Ledger) take(n *lane, lo, hi uint64) (pad otp.Pad, pos, size uint64, changed <-chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	changed = l.changed
 	if err := l.open("ledger.Reserve"); err != nil {
-		return pad, 0, 0, err
+		return pad, 0, 0, changed, err
 	}
 	size = n.find(lo, hi)
 	pos = n.next
 	if size == 0 || pos+aligned(size) > n.mark {
-		return pad, pos, aligned(size), nil
+		return pad, pos, aligned(size), changed, nil
 	}
 	e := n.spend(pos, size)
 	n.next = e.to
 	key := n.ring.at(pos, pos+size)
 	pad = otp.NewPad(n.id, l.cfg.Epoch, pos, n.at(pos / n.u).guard[:], key, func() { l.erasedPad(n, e) })
-	return pad, pos, size, nil
+	return pad, pos, size, changed, nil
 }
 
 // aligned rounds up to where the next pad may begin.
@@ -146,13 +147,17 @@ func (l *Ledger) finish(n *lane, e *extent) {
 	}
 }
 
-// starve waits for key, or says at once that none will come.
-func (l *Ledger) starve(ctx context.Context, n *lane) error {
+// starve waits for a change since take found no key, or says at once that no key
+// will come.
+func (l *Ledger) starve(ctx context.Context, n *lane, changed <-chan struct{}) error {
 	// Asked before mu is taken: a source may hold its own lock while it asks us
 	// what we want.
 	stocked := l.cfg.Source.Status().Waiting > 0
 	l.mu.Lock()
-	changed := l.changed
+	if changed != l.changed { // what came since may have been the last
+		l.mu.Unlock()
+		return nil
+	}
 	if l.dry && (!n.waitingToErase() || !stocked) {
 		l.mu.Unlock()
 		return l.exhausted(n)

@@ -187,6 +187,7 @@ func (l *Ledger) retire() error {
 	}
 	if len(list) > 0 {
 		l.dry = false
+		l.freed++
 		poke(l.fillC)
 	}
 	if len(list) > 0 || l.flushes > 0 {

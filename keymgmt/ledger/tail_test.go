@@ -21,7 +21,7 @@ func TestTailFreesItsSlot(t *testing.T) {
 	for i := range ends {
 		stocks[i] = &keymgmttest.Stock{Link: "x", Block: block}
 		stocks[i].Add(keymgmt.SeqOf(keymgmt.ControlAB, 0), keymgmt.SeqOf(keymgmt.ControlAB, 1), keymgmt.SeqOf(keymgmt.ControlAB, 2))
-		l, err := Open(Config{FS: durable.Mem(1 << 26), Link: "x", End: i, Block: block, Pad: 1 << 20, Source: stocks[i]})
+		l, err := Open(Config{FS: durable.Mem(1 << 26), Link: "x", End: i, Block: block, Pad: 1 << 20, Source: stocks[i], Wait: 30 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +36,7 @@ func TestTailFreesItsSlot(t *testing.T) {
 		if err := ends[1].Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if time.Since(start) > 10*time.Second {
+		if time.Since(start) > 30*time.Second {
 			t.Fatal("the block after the next found no place")
 		}
 	}

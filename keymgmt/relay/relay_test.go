@@ -176,7 +176,7 @@ func (n *network) link(s setup, links map[qsc.NodeID]map[qsc.NodeID]relay.Link, 
 			must(n.t, err)
 			fs, source = dir, newTap(id, s.block, &n.shut)
 		}
-		l, err := ledger.Open(ledger.Config{FS: fs, Link: id, End: end, Epoch: 1, Block: s.block, Pad: s.pad, Source: source, Wait: 100 * time.Millisecond, Retry: time.Millisecond})
+		l, err := ledger.Open(ledger.Config{FS: fs, Link: id, End: end, Epoch: 1, Block: s.block, Pad: s.pad, Source: source, Wait: time.Minute, Retry: time.Millisecond})
 		must(n.t, err)
 		n.ledgers[string(who[0]+"-"+who[1])] = l
 		if links[who[0]] == nil {
@@ -289,18 +289,23 @@ func TestFailures(t *testing.T) {
 		return err
 	}
 	s := small
-	s.timeout = 20 * time.Second
-	s.dry = "a-b"
+	dry := func(where string) setup {
+		s := s
+		s.dry = where
+		return s
+	}
 	t.Run("dry relay", func(t *testing.T) {
-		n := newNetwork(t, s, 1, path("m", "a", "b", "d"))
+		t.Parallel() // waits for key, half a round's time
+		n := newNetwork(t, dry("a-b"), 1, path("m", "a", "b", "d"))
 		want(t, ask(n), qsc.Exhausted)
 		if st := n.nodes["m"].relay.Status(); st.Failed != 1 || st.Open != 0 {
 			t.Errorf("%+v", st)
 		}
 	})
-	s.dry = "m-a"
-	t.Run("dry source", func(t *testing.T) { want(t, ask(newNetwork(t, s, 1, path("m", "a", "d"))), qsc.Exhausted) })
-	s.dry = ""
+	t.Run("dry source", func(t *testing.T) {
+		t.Parallel()
+		want(t, ask(newNetwork(t, dry("m-a"), 1, path("m", "a", "d"))), qsc.Exhausted)
+	})
 	t.Run("cut", func(t *testing.T) {
 		n := newNetwork(t, s, 1, path("m", "a", "b", "d"))
 		n.cut[[2]qsc.NodeID{"a", "b"}] = true
