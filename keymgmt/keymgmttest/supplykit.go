@@ -194,7 +194,7 @@ func supplyStreamOnce(t *testing.T, p SupplyPair) {
 	for _, s := range []keymgmt.Stream{a, b} {
 		select {
 		case <-s.Connected():
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatal("the two ends do not meet")
 		}
 	}

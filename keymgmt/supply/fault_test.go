@@ -228,12 +228,12 @@ func TestDamagedJournal(t *testing.T) {
 
 // TestWant: key of a weaker class is refused, not given.
 func TestWant(t *testing.T) {
-	a, _ := two(t, false, func(c *Config) { c.Wait = 50 * time.Millisecond })
-	_, err := a.Issue(t.Context(), ask("a1", "b1", 1))
+	a, _ := two(t, false, nil)
+	_, err := a.Issue(t.Context(), ask("a1", "b1", 1)) // more than that is made at once
 	must(t, err)
 	r := ask("a1", "b1", 1)
 	r.Want = qsc.ITS
-	_, err = a.Issue(t.Context(), r)
+	_, err = a.Issue(gone, r)
 	want(t, err, qsc.Exhausted)
 	if !strings.Contains(err.Error(), "weaker class") {
 		t.Fatalf("the text does not say why: %v", err)

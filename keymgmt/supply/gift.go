@@ -199,24 +199,34 @@ func (s *Supply) takeGift(from qsc.NodeID, body []byte) {
 	if err != nil {
 		return
 	}
-	ok := s.keepGift(from, k, g)
+	ok, sure := s.keepGift(from, k, g)
+	if !sure {
+		return // it comes again
+	}
 	w := wire.Writer{}
 	w.U8(2).Raw(k.id[:]).U32(k.n).U32(k.at).U8(flag(ok))
 	s.tell(from, keymgmt.TopicGift, w.B)
 }
 
-func (s *Supply) keepGift(from qsc.NodeID, k giftKey, g *gift) bool {
+// keepGift reports whether a gift is stored, and whether that is sure yet: until
+// the two nodes agree on the state of the stream it is not.
+func (s *Supply) keepGift(from qsc.NodeID, k giftKey, g *gift) (ok, sure bool) {
 	s.mu.Lock()
 	st := s.streams[streamKey{slave, k.id}]
 	if old := s.told[k]; old != nil {
 		round := old.round
 		s.mu.Unlock()
-		return round == nil || s.j.wait(round) == nil
+		return round == nil || s.j.wait(round) == nil, true
+	}
+	if st != nil && st.peer == from && !st.confirmed {
+		s.touch(st)
+		s.mu.Unlock()
+		return false, false
 	}
 	end := uint64(k.at) + uint64(giftStep(len(g.ids), g.size)/unit)
-	if st == nil || st.peer != from || st.purpose != forPool || !st.confirmed || st.segs[k.n] == nil || end > uint64(st.segs[k.n].units()) || !st.segs[k.n].isFree(k.at, uint32(end)) {
+	if st == nil || st.peer != from || st.purpose != forPool || st.segs[k.n] == nil || end > uint64(st.segs[k.n].units()) || !st.segs[k.n].isFree(k.at, uint32(end)) {
 		s.mu.Unlock()
-		return false
+		return false, true
 	}
 	g.seg = st.segs[k.n]
 	g.seg.readers++
@@ -228,7 +238,7 @@ func (s *Supply) keepGift(from qsc.NodeID, k giftKey, g *gift) bool {
 		s.mu.Unlock()
 	}()
 	if !genuine || st.dropped || g.seg.done || !g.seg.isFree(k.at, uint32(end)) {
-		return false
+		return false, true
 	}
 	now := s.cfg.Now()
 	s.holdGift(st, g, now)
@@ -237,7 +247,7 @@ func (s *Supply) keepGift(from qsc.NodeID, k giftKey, g *gift) bool {
 	s.mu.Unlock()
 	err := s.j.wait(round)
 	s.mu.Lock()
-	return err == nil
+	return err == nil, true
 }
 
 // genuine checks the tag of a gift, whose segment is held.

@@ -119,7 +119,7 @@ func want(t testing.TB, err error, k qsc.Kind) {
 // join opens the supply of a node on a network.
 func (n *network) join(t testing.TB, node qsc.NodeID, fs durable.FS, change func(*Config)) *Supply {
 	t.Helper()
-	c := Config{Node: node, FS: fs, Directory: &directory{}, Relay: port{n, node}}
+	c := Config{Node: node, FS: fs, Directory: &directory{}, Relay: port{n, node}, Wait: time.Minute} // so that a slow machine does not end it
 	if _, ok := fs.(*durable.Disk); ok {
 		c.room = 64 << 10
 	}
@@ -226,6 +226,29 @@ func TestMulticast(t *testing.T) {
 		if n := s.Status().Gifts; n != 0 {
 			t.Fatalf("%d gifts are left", n)
 		}
+		must(t, s.Close())
+	}
+}
+
+// A gift that reaches a node before the state of its stream does is kept when it
+// comes again.
+func TestGiftComesBeforeTheState(t *testing.T) {
+	n := newNetwork()
+	a, b, c := n.join(t, "a", diskOf(t, false), nil), n.join(t, "b", diskOf(t, false), nil), n.join(t, "c", diskOf(t, false), nil)
+	r := keymgmt.KeyRequest{Master: "a1", Slaves: []qsc.AppID{"b1", "c1"}, Number: 2, Want: keymgmt.AnyClass}
+	_, err := a.Issue(t.Context(), r)
+	must(t, err)
+	c.mu.Lock()
+	c.slaves["a"][0].confirmed = false // as after a start
+	c.mu.Unlock()
+	k, err := a.Issue(t.Context(), r)
+	must(t, err)
+	got, err := c.Fetch(t.Context(), keymgmt.FetchRequest{Slave: "c1", Master: "a1", IDs: k.IDs})
+	must(t, err)
+	if !got.Bytes.Equal(k.Bytes) {
+		t.Fatal("the two ends differ")
+	}
+	for _, s := range []*Supply{a, b, c} {
 		must(t, s.Close())
 	}
 }

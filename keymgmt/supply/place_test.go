@@ -124,7 +124,7 @@ func slowUse() func(*Config) {
 // each within a bounded time.
 func drawAll(t *testing.T, first, last uint32, ends ...keymgmt.Stream) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for i := first; i < last; i++ {
 		for _, x := range ends {
@@ -161,7 +161,7 @@ func TestLostWordOfRoom(t *testing.T) {
 // is made until the slave says that it has room. It returns how many places there
 // are.
 func full(t *testing.T, a *Supply, x keymgmt.Stream) uint32 {
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		st := x.(*appStream).now()
 		a.sendSync(st)
 		a.mu.Lock()
