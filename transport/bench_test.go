@@ -12,7 +12,7 @@ import (
 func benchPair(b *testing.B, pad int, hear hearing) *Endpoint {
 	w := &world{t: b, hear: [2]hearing{nil, hear}}
 	w.la, w.lb = memPair(pad)
-	w.startB("127.0.0.1:0")
+	w.startB()
 	w.wire = &tap{l: w.b.cfg.Listener}
 	w.startA()
 	b.Cleanup(func() { _ = w.a.Close(); _ = w.b.Close() })

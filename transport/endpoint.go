@@ -28,6 +28,7 @@ type Config struct {
 	Logger  *slog.Logger
 
 	gone time.Duration // tests: in place of goneAfter
+	wait time.Duration // tests: in place of connectWait
 }
 
 const (
@@ -73,13 +74,18 @@ func (e *Endpoint) Close() error {
 	if e.cfg.Listener != nil {
 		_ = e.cfg.Listener.Close()
 	}
+	e.failAll(cause)
+	e.wg.Wait()
+	e.failAll(cause) // a handshake may have ended meanwhile
+	return nil
+}
+
+func (e *Endpoint) failAll(cause error) {
 	for _, l := range e.links {
 		if s, _, _ := l.current(); s != nil {
 			s.fail(cause)
 		}
 	}
-	e.wg.Wait()
-	return nil
 }
 
 func (e *Endpoint) listen() {
@@ -189,7 +195,7 @@ func (e *Endpoint) Call(ctx context.Context, peer qsc.NodeID, m Method, head []b
 // sessionTo finds a session with the peer. A link that has been down for long
 // answers at once; one that may be just connecting is waited for.
 func (e *Endpoint) sessionTo(ctx context.Context, peer qsc.NodeID) (*session, error) {
-	deadline := time.NewTimer(max(0, connectWait-time.Since(e.lastFall(peer))))
+	deadline := time.NewTimer(max(0, cmp.Or(e.cfg.wait, connectWait)-time.Since(e.lastFall(peer))))
 	defer deadline.Stop()
 	for {
 		why := error(qsc.E("transport.Call", qsc.NotFound, string(peer), "node %s has no link to it", e.cfg.Node))

@@ -53,20 +53,20 @@ func TestSessionEndsUnderMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-began
-	done := make(chan error, 1)
-	go func() {
-		for {
-			if err := w.a.Send(t.Context(), "b", make([]byte, 1<<20)); err != nil {
-				done <- err
-				return
-			}
+	const fit = publicWindow/(1<<20) - 1
+	for range fit {
+		if err := w.a.Send(t.Context(), "b", make([]byte, 1<<20)); err != nil {
+			t.Fatal(err)
 		}
-	}()
-	for w.wire.volume() < 3<<20 {
+	}
+	done := make(chan error, 1)
+	go func() { done <- w.a.Send(t.Context(), "b", make([]byte, 1<<20)) }()
+	a, _, _ := w.a.links[0].current()
+	b, _, _ := w.b.links[0].current()
+	for len(a.pub.turn) == 0 { // it waits for the window
 		time.Sleep(time.Millisecond)
 	}
-	for _, e := range []*Endpoint{w.b, w.a} {
-		s, _, _ := e.links[0].current()
+	for _, s := range []*session{b, a} {
 		s.fail(qsc.E("test", qsc.Exhausted, "", "a frame that cannot be opened"))
 	}
 	if err := <-done; !qsc.IsKind(err, qsc.Unreachable) {

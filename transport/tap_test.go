@@ -13,11 +13,11 @@ import (
 // tap is a wire between two nodes that keeps a copy of what passes, can be cut,
 // and can change what passes.
 type tap struct {
-	t      *testing.T
-	l      net.Listener
-	target string
+	t *testing.T
+	l net.Listener
 
 	mu      sync.Mutex
+	target  string
 	streams []*bytes.Buffer // one for each direction of each connection
 	conns   []net.Conn
 	twist   func([]byte) // applied to what passes from the dialler
@@ -41,7 +41,10 @@ func (p *tap) accept(wg *sync.WaitGroup) {
 		if err != nil {
 			return
 		}
-		out, err := net.Dial("tcp", p.target)
+		p.mu.Lock()
+		target := p.target
+		p.mu.Unlock()
+		out, err := net.Dial("tcp", target)
 		if err != nil {
 			_ = in.Close()
 			continue
@@ -72,6 +75,13 @@ func (p *tap) pass(dst, src net.Conn, copy *bytes.Buffer, up bool) {
 			return
 		}
 	}
+}
+
+// lead makes new connections end elsewhere.
+func (p *tap) lead(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
 }
 
 // cut breaks every connection that there is now.

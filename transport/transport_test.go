@@ -69,7 +69,8 @@ type world struct {
 	a, b     *Endpoint
 	wire     *tap
 	listener string
-	hear     [2]hearing // what a and b do with public messages
+	hear     [2]hearing    // what a and b do with public messages
+	wait     time.Duration // how long a call waits for the link
 }
 
 type hearing func(ctx context.Context, peer qsc.NodeID, msg []byte)
@@ -77,9 +78,9 @@ type hearing func(ctx context.Context, peer qsc.NodeID, msg []byte)
 func newWorld(t *testing.T, pad int) *world { return newHearingWorld(t, pad, nil, nil) }
 
 func newHearingWorld(t *testing.T, pad int, a, b hearing) *world {
-	w := &world{t: t, hear: [2]hearing{a, b}}
+	w := &world{t: t, hear: [2]hearing{a, b}, wait: time.Minute}
 	w.la, w.lb = memPair(pad)
-	w.startB("127.0.0.1:0")
+	w.startB()
 	w.wire = newTap(t, w.listener)
 	w.startA()
 	t.Cleanup(func() { _ = w.a.Close(); _ = w.b.Close() })
@@ -89,18 +90,19 @@ func newHearingWorld(t *testing.T, pad int, a, b hearing) *world {
 var quiet = slog.New(slog.DiscardHandler)
 
 func (w *world) startA() {
-	w.a = Open(Config{Node: "a", Handlers: handlers, Receive: w.hear[0], Logger: quiet, Links: []LinkConfig{
+	w.a = Open(Config{Node: "a", Handlers: handlers, Receive: w.hear[0], Logger: quiet, wait: w.wait, Links: []LinkConfig{
 		{ID: "a-b", End: 0, Peer: "b", Addr: w.wire.l.Addr().String(), Ledger: w.la}}})
 }
 
-func (w *world) startB(addr string) {
-	l, err := net.Listen("tcp", addr)
+func (w *world) startB() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.listener = l.Addr().String()
 	w.b = Open(Config{Node: "b", Handlers: handlers, Receive: w.hear[1], Logger: quiet, Listener: l,
 		Links: []LinkConfig{{ID: "a-b", End: 1, Peer: "a", Ledger: w.lb}},
+		wait:  w.wait,
 		gone:  time.Minute}) // a cut is none of a process here, however late the machine takes it up again
 }
 
@@ -237,6 +239,8 @@ func TestTamperedFrameCostsNothing(t *testing.T) {
 	if err := echo(t.Context(), w.a, "b", nil, noise(2, 200_000)); err != nil {
 		t.Fatal(err)
 	}
+	w.wire.mu.Lock()
+	defer w.wire.mu.Unlock()
 	if once {
 		t.Fatal("nothing was changed on the wire")
 	}
@@ -291,7 +295,8 @@ func TestPeerRestarts(t *testing.T) {
 	if err := w.b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	w.startB(w.listener)
+	w.startB()
+	w.wire.lead(w.listener)
 	if _, err := s.Recv(); !qsc.IsKind(err, qsc.Unreachable) {
 		t.Fatal("a request to a process that died ended with", err)
 	}
@@ -394,6 +399,7 @@ func TestRestoredDialler(t *testing.T) {
 	_ = w.a.Close()
 	old, _ := memPair(1 << 20)
 	w.la = old
+	w.wait = time.Millisecond // the refusal is told when the wait is over
 	w.startA()
 	for {
 		_, err := w.a.Call(t.Context(), "b", methodEcho, nil)
