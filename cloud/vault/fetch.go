@@ -74,7 +74,7 @@ func (f *fetching) next(ctx context.Context, v *Vault) *fetched {
 		return x
 	default:
 	}
-	t := time.NewTicker(v.stall)
+	t := time.NewTicker(stallTime)
 	defer t.Stop()
 	for {
 		select {
@@ -84,7 +84,7 @@ func (f *fetching) next(ctx context.Context, v *Vault) *fetched {
 			return &fetched{from: f, err: context.Cause(ctx)}
 		case <-t.C:
 			if v.sites[f.pl.Site].Budget().Stall == "" {
-				return &fetched{from: f, err: qsc.E("vault.fetch", qsc.Unreachable, string(f.pl.Site), "the site has sent nothing for %v", v.stall)}
+				return &fetched{from: f, err: qsc.E("vault.fetch", qsc.Unreachable, string(f.pl.Site), "the site has sent nothing for %v", stallTime)}
 			}
 		}
 	}

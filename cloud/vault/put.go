@@ -237,7 +237,7 @@ var started = time.Now()
 // watchSites gives up sites that stand still though they have key, so that one
 // that hangs holds up nobody.
 func (p *putting) watchSites(ctx context.Context) {
-	t := time.NewTicker(p.v.stall / 10)
+	t := time.NewTicker(stallTime / 10)
 	defer t.Stop()
 	for {
 		select {
@@ -247,11 +247,11 @@ func (p *putting) watchSites(ctx context.Context) {
 		}
 		for _, s := range p.sends {
 			since := s.since.Load()
-			if since == 0 || time.Since(started)-time.Duration(since) < p.v.stall {
+			if since == 0 || time.Since(started)-time.Duration(since) < stallTime {
 				continue
 			}
 			if p.v.sites[s.site.ID()].Budget().Stall == "" {
-				s.give(qsc.E("vault.Put", qsc.Unreachable, string(s.site.ID()), "the site has taken nothing for %v", p.v.stall))
+				s.give(qsc.E("vault.Put", qsc.Unreachable, string(s.site.ID()), "the site has taken nothing for %v", stallTime))
 			}
 		}
 	}

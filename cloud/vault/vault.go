@@ -61,8 +61,6 @@ type Vault struct {
 	cfg   Config
 	sites map[qsc.SiteID]Channel
 
-	stall time.Duration // stallTime, less in tests
-
 	mu    sync.Mutex
 	busy  map[cloud.Ref]bool // being put or repaired now
 	alarm map[qsc.SiteID]string
@@ -73,7 +71,7 @@ var _ cloud.Vault = (*Vault)(nil)
 
 // New returns a vault. Run must be running for repairs and deferred deletions.
 func New(cfg Config) *Vault {
-	v := &Vault{cfg: cfg, sites: map[qsc.SiteID]Channel{}, stall: stallTime, busy: map[cloud.Ref]bool{},
+	v := &Vault{cfg: cfg, sites: map[qsc.SiteID]Channel{}, busy: map[cloud.Ref]bool{},
 		alarm: map[qsc.SiteID]string{}, kick: make(chan struct{}, 1)}
 	for _, c := range cfg.Sites {
 		v.sites[c.Site.ID()] = c

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
+	"testing/synctest"
 
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/cloud"
@@ -374,9 +374,12 @@ func TestRecover(t *testing.T) {
 // A site that hangs is given up: within the quorum the put goes on without it,
 // else it ends with a clear error.
 func TestHangingSite(t *testing.T) {
+	synctest.Test(t, hangingSite) // where only a site that hangs stands still
+}
+
+func hangingSite(t *testing.T) {
 	for _, w := range []int{2, 3} {
 		b := newBench(t, 2, 3, w, 3)
-		b.stall = 50 * time.Millisecond
 		b.sites[1].set(func(s *fakeSite) { s.hang = true })
 		data := noise(40 * testChunk)
 		rep, err := b.Put(t.Context(), "o", bytes.NewReader(data), cloud.PutOptions{Size: -1})

@@ -33,7 +33,7 @@ func openLedger(t *testing.T, end int) keymgmt.Ledger {
 		seqs[i] = uint64(i)
 	}
 	stock.Add(seqs...)
-	l, err := ledger.Open(ledger.Config{FS: durable.Mem(1 << 30), Link: testLink, End: end, Block: testBlock, Pad: testPad, Source: stock})
+	l, err := ledger.Open(ledger.Config{FS: durable.Mem(1 << 30), Link: testLink, End: end, Block: testBlock, Pad: testPad, Source: stock, Wait: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
