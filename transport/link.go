@@ -44,6 +44,8 @@ type link struct {
 	down  func(qsc.NodeID) // may be nil
 	gone  time.Duration    // see goneAfter
 
+	taking sync.Mutex // held by B from the end of one turn to the beginning of the next
+
 	mu      sync.Mutex
 	change  chan struct{} // closed and replaced whenever what follows changes
 	session *session      // nil: none that could carry a request
@@ -147,7 +149,7 @@ func (l *link) dialOnce(ctx context.Context) (carried bool, err error) {
 		return false, err
 	}
 	_ = conn.SetDeadline(time.Time{})
-	return true, l.run(ctx, conn, s, peer)
+	return true, l.run(ctx, conn, s, peer, func() {})
 }
 
 // greetPeer is A's half of the handshake; it returns the session to carry.
@@ -181,6 +183,9 @@ func (l *link) accept(ctx context.Context, conn net.Conn, greeted func()) error 
 		return err
 	}
 	greeted()
+	l.taking.Lock() // an older connection, cut meanwhile, may still be here
+	taken := sync.OnceFunc(l.taking.Unlock)
+	defer taken()
 	l.endTurn()
 	old, _, _ := l.current()
 	s, resume := old, old != nil && peer.resume && peer.session == old.id
@@ -201,7 +206,7 @@ func (l *link) accept(ctx context.Context, conn net.Conn, greeted func()) error 
 		return err
 	}
 	_ = conn.SetDeadline(time.Time{})
-	err = l.run(ctx, conn, s, peer)
+	err = l.run(ctx, conn, s, peer, taken)
 	l.giveUpLater(ctx, s, err)
 	return err
 }
@@ -239,8 +244,9 @@ func (l *link) patience(err error) time.Duration {
 	return resumeFor
 }
 
-// run publishes the session and carries it on conn until that breaks.
-func (l *link) run(ctx context.Context, conn net.Conn, s *session, peer hello) error {
+// run publishes the session, calls taken, and carries the session on conn until
+// that breaks.
+func (l *link) run(ctx context.Context, conn net.Conn, s *session, peer hello, taken func()) error {
 	if peer.resume {
 		s.mu.Lock()
 		s.acknowledge(peer.received)
@@ -255,6 +261,7 @@ func (l *link) run(ctx context.Context, conn net.Conn, s *session, peer hello) e
 	}
 	l.mu.Unlock()
 	l.publish(s, nil)
+	taken()
 	l.log.Info("link up", "resumed", peer.resume)
 	if l.up != nil {
 		l.up(l.cfg.Peer)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/keymgmt"
 )
 
 func TestSendErrors(t *testing.T) {
@@ -74,5 +75,37 @@ func TestSessionEndsUnderMessages(t *testing.T) {
 	}
 	if err := <-ended; err == nil {
 		t.Error("the receiver's context did not end")
+	}
+}
+
+// Of two connections whose handshakes overlap at B only one carries the session.
+func TestHandshakesOverlap(t *testing.T) {
+	w := newWorld(t, 8<<20)
+	if err := echo(t.Context(), w.a, "b", nil, noise(1, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	seen := func() uint64 { return w.lb.Marks().Lanes[keymgmt.RecvControl(1)].Pos }
+	soon := func(done func() bool) {
+		for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("it never came so far")
+			}
+		}
+	}
+	held, release := make(chan struct{}), make(chan struct{})
+	w.lb.mu.Lock()
+	w.lb.hold = func() { close(held); <-release }
+	w.lb.mu.Unlock()
+	w.wire.cut()
+	<-held // the first handshake
+	first := seen()
+	w.wire.cut()
+	soon(func() bool { return seen() > first }) // the second
+	close(release)
+	if err := echo(t.Context(), w.a, "b", nil, noise(2, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if !w.b.Status()[0].Up {
+		t.Error("the session is carried, and its link counts as down")
 	}
 }

@@ -23,6 +23,7 @@ type memLedger struct {
 	limit [keymgmt.Lanes]int // bytes that may be used so far
 	next  [keymgmt.Lanes]uint64
 	seen  [keymgmt.Lanes]*otp.Window
+	hold  func() // the next Reconcile begins with it
 }
 
 var memGuard = []byte("guard of a block")
@@ -124,6 +125,13 @@ func (l *memLedger) Marks() keymgmt.Marks {
 }
 
 func (l *memLedger) Reconcile(peer keymgmt.Marks) error {
+	l.mu.Lock()
+	hold := l.hold
+	l.hold = nil
+	l.mu.Unlock()
+	if hold != nil {
+		hold()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	send, recv := keymgmt.SendData(l.end), keymgmt.RecvData(l.end)
