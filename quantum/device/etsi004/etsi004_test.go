@@ -23,7 +23,8 @@ type vendor struct {
 	chunk  int
 	mu     sync.Mutex
 	made   uint32 // chunks that there are
-	more   uint32 // as many there are once the first of the new ones is asked for; 0: none is made
+	more   uint32 // as many there are once it is asked for one at or behind moreAt
+	moreAt uint32
 	given  map[uint32]bool
 	asked  []uint32
 	opened int
@@ -86,7 +87,7 @@ func (v *vendor) answer(s wire.Service, b []byte) []byte {
 	}
 	g, _ := wire.ParseGetRequest(b)
 	v.asked = append(v.asked, g.Index)
-	if g.Index == v.made {
+	if g.Index >= v.moreAt {
 		v.made = max(v.made, v.more)
 	}
 	if v.given[g.Index] || g.Index >= v.made {
@@ -152,12 +153,39 @@ func TestRefusedBlocksAreTriedAround(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.mu.Lock()
-	v.more = 102 // not at once: 101 may be under way, and if it came 100 would be given up
+	v.made = 102
 	v.mu.Unlock()
-	for want := uint64(100); want < 102; want++ {
+	seen := map[uint64]bool{}
+	for range 2 { // 101 may be under way, and come first
+		seen[twinstest.Next(t, l, twinstest.All).Seq] = true
+	}
+	if !seen[100] || !seen[101] {
+		t.Fatalf("blocks %v", seen)
+	}
+}
+
+// A KME that makes many chunks at once does so between two questions: those refused just
+// before are there now, and are not lost.
+func TestChunksMadeBetweenTwoQuestions(t *testing.T) {
+	v := newVendor(3)
+	v.given[1] = true
+	v.more, v.moreAt = 20, 10
+	l := v.link(t)
+	for _, want := range []uint64{0, 2, 10, 3, 4, 5, 6, 7, 8, 9, 11, 12} {
 		if b := twinstest.Next(t, l, twinstest.All); b.Seq != want {
 			t.Fatalf("block %d, not %d", b.Seq, want)
 		}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	asked := 0
+	for _, i := range v.asked {
+		if i == 1 {
+			asked++
+		}
+	}
+	if asked != 2 {
+		t.Errorf("asked %d times for what was given before", asked)
 	}
 }
 

@@ -5,12 +5,14 @@ import "slices"
 // plan knows which blocks were not asked for yet and which are doubtful. The
 // statuses of the standard do not tell a chunk that was given before from one
 // that is not made yet: both are "insufficient key". So a refused block is passed
-// over for those behind it: when one of them comes, it was given before and is
-// lost; when none does, the source is dry and the first is asked for again.
+// over for those behind it: when one of them comes, it is there by now, or was given
+// before, and is asked for once more: refused again, it is lost. When none comes, the
+// source is dry and the first is asked for again.
 type plan struct {
 	next  uint64   // every block from here on was never passed
 	held  []uint64 // passed, because nobody wanted them; rising
 	doubt []uint64 // refused since a block came; rising
+	last  []uint64 // doubtful once, below a block that came since; rising, in held until asked for
 	span  int      // how many may be doubtful before the source counts as dry
 }
 
@@ -38,15 +40,28 @@ func (p *plan) pick(want func(uint64) bool) (uint64, bool) {
 // maxSeq is where the index of the wire ends.
 const maxSeq = 1 << 32
 
-// got notes that a block came: those refused below it were given before.
+// got notes that a block came: those refused below it are asked for once more, since they
+// may have been made after they were refused.
 func (p *plan) got(seq uint64) {
-	var above []uint64
-	for _, d := range p.doubt {
-		if d > seq {
-			above = append(above, d)
+	p.final(seq)
+	n, _ := slices.BinarySearch(p.doubt, seq)
+	for _, d := range p.doubt[:n] {
+		p.back(d)
+		if at, there := slices.BinarySearch(p.last, d); !there {
+			p.last = slices.Insert(p.last, at, d)
 		}
 	}
-	p.doubt, p.span = above, doubtMin
+	p.last = p.last[max(0, len(p.last)-heldMax):]
+	p.doubt, p.span = slices.Clone(p.doubt[n:]), doubtMin
+}
+
+// final reports whether a block was asked for the last time.
+func (p *plan) final(seq uint64) bool {
+	at, there := slices.BinarySearch(p.last, seq)
+	if there {
+		p.last = slices.Delete(p.last, at, at+1)
+	}
+	return there
 }
 
 // refused notes that a block was refused and reports whether the source is dry.
@@ -55,6 +70,9 @@ func (p *plan) got(seq uint64) {
 func (p *plan) refused(seq, next uint64) bool {
 	if next > seq {
 		p.jump(next)
+		return false
+	}
+	if p.final(seq) {
 		return false
 	}
 	at, _ := slices.BinarySearch(p.doubt, seq)
@@ -72,6 +90,7 @@ func (p *plan) jump(next uint64) {
 	below := func(seq uint64) bool { return seq < next }
 	p.held = slices.DeleteFunc(p.held, below)
 	p.doubt = slices.DeleteFunc(p.doubt, below)
+	p.last = slices.DeleteFunc(p.last, below)
 	p.next = max(p.next, min(next, maxSeq))
 }
 
