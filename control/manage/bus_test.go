@@ -57,15 +57,38 @@ func startBroker(t *testing.T, c BrokerConfig) *Broker {
 	return b
 }
 
+// dial connects; in one process it waits until the broker has answered.
 func dial(t *testing.T, c BusConfig) *Bus {
 	t.Helper()
 	b := got(Dial(c))(t)
 	t.Cleanup(func() { _ = b.Close() })
+	if c.Broker != nil {
+		until(t, "the bus is connected", b.Connected)
+	}
 	return b
 }
 
 func nodesNamed(ids ...string) func(string) bool {
 	return func(n string) bool { return slices.Contains(ids, n) }
+}
+
+// mail keeps what is heard, however much: a listener that waits for its reader
+// would not end.
+type mail[T any] struct {
+	mu   sync.Mutex
+	list []T
+}
+
+func (m *mail[T]) add(v T) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.list = append(m.list, v)
+}
+
+func (m *mail[T]) all() []T {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.list)
 }
 
 // collect gathers what a bus hears.
@@ -79,7 +102,7 @@ func collect(t *testing.T, listen func(ctx context.Context) error) {
 // until waits for something that a message in flight will make true.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
@@ -91,13 +114,13 @@ func until(t *testing.T, what string, ok func() bool) {
 func TestBusOverTLS(t *testing.T) {
 	ca := newAuthority(t)
 	b := startBroker(t, BrokerConfig{Name: "c1", Listen: "127.0.0.1:0", TLS: ca.issue(t, "c1"), Node: nodesNamed("a", "b")})
-	heard := make(chan control.Report, 10)
+	var heard mail[control.Report]
 	inside := dial(t, BusConfig{Name: "c1", Broker: b})
-	collect(t, func(ctx context.Context) error { return inside.reports(ctx, func(r control.Report) { heard <- r }) })
+	collect(t, func(ctx context.Context) error { return inside.reports(ctx, heard.add) })
 
 	a := dial(t, BusConfig{Name: "a", Servers: []string{b.Addr()}, TLS: ca.issue(t, "a"), Controllers: []string{"c1"}})
-	tables := make(chan control.Table, 10)
-	collect(t, func(ctx context.Context) error { return a.Tables(ctx, "a", func(t control.Table) { tables <- t }) })
+	var tables mail[control.Table]
+	collect(t, func(ctx context.Context) error { return a.Tables(ctx, "a", tables.add) })
 	until(t, "a is connected", a.Connected)
 	state := got(a.nc.TLSConnectionState())(t)
 	if state.Version != tls.VersionTLS13 || state.CurveID != tls.X25519MLKEM768 {
@@ -106,57 +129,39 @@ func TestBusOverTLS(t *testing.T) {
 	report := control.Report{Node: "a", Boot: 1, Seq: 1}
 	until(t, "the report arrives", func() bool {
 		must(t, a.Report(t.Context(), report))
-		return len(heard) > 0
+		return len(heard.all()) > 0
 	})
-	same(t, "report", <-heard, report)
+	same(t, "report", heard.all()[0], report)
 	want := aTable
 	want.Node = "a"
 	until(t, "the table arrives", func() bool {
 		must(t, inside.push(t.Context(), want))
-		return slices.ContainsFunc(drain(tables), func(t control.Table) bool { return t.Version == 1 })
+		return slices.ContainsFunc(tables.all(), func(t control.Table) bool { return t.Version == 1 })
 	})
 	until(t, "the leader's question arrives", func() bool {
 		must(t, inside.hello(t.Context(), 9))
-		return slices.ContainsFunc(drain(tables), func(t control.Table) bool { return t.Epoch == 9 && t.Version == 0 && t.Node == "a" })
+		return slices.ContainsFunc(tables.all(), func(t control.Table) bool { return t.Epoch == 9 && t.Version == 0 && t.Node == "a" })
 	})
-}
-
-func drain[T any](c chan T) (list []T) {
-	for {
-		select {
-		case v := <-c:
-			list = append(list, v)
-		default:
-			return list
-		}
-	}
 }
 
 // A node speaks for itself only and hears nothing of the others.
 func TestBusKeepsNodesApart(t *testing.T) {
 	ca := newAuthority(t)
 	b := startBroker(t, BrokerConfig{Name: "c1", Listen: "127.0.0.1:0", TLS: ca.issue(t, "c1"), Node: nodesNamed("a", "b")})
-	var mu sync.Mutex
-	var heard []control.Report
+	var heard mail[control.Report]
 	inside := dial(t, BusConfig{Broker: b})
-	collect(t, func(ctx context.Context) error {
-		return inside.reports(ctx, func(r control.Report) { mu.Lock(); heard = append(heard, r); mu.Unlock() })
-	})
+	collect(t, func(ctx context.Context) error { return inside.reports(ctx, heard.add) })
 	probe := control.Report{Node: "b", Boot: 1, Seq: 3}
 	others := func() []control.Report { // that were heard
-		mu.Lock()
-		defer mu.Unlock()
-		return slices.DeleteFunc(slices.Clone(heard), func(r control.Report) bool { return r.Seq == probe.Seq })
+		return slices.DeleteFunc(heard.all(), func(r control.Report) bool { return r.Seq == probe.Seq })
 	}
 	until(t, "the controller listens", func() bool {
 		must(t, inside.Report(t.Context(), probe))
-		mu.Lock()
-		defer mu.Unlock()
-		return len(heard) > 0
+		return len(heard.all()) > 0
 	})
 	denied := make(chan error, 10)
 	hard := got(hybrid("test", ca.issue(t, "a"), nil))(t)
-	nc := got(nats.Connect("tls://"+b.Addr(), nats.Secure(hard), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denied <- err })))(t)
+	nc := got(nats.Connect("tls://"+b.Addr(), nats.Secure(hard), nats.Timeout(30*time.Second), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denied <- err })))(t)
 	defer nc.Close()
 	spy := got(nc.SubscribeSync(subjectTable + "b"))(t)
 	all := got(nc.SubscribeSync(">"))(t)
@@ -169,7 +174,7 @@ func TestBusKeepsNodesApart(t *testing.T) {
 	for range 4 { // two subscriptions, two publications
 		select {
 		case <-denied:
-		case <-time.After(5 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatal("the broker lets a node do what is not its own")
 		}
 	}
@@ -191,7 +196,7 @@ func TestBusShutsOut(t *testing.T) {
 	ca, other := newAuthority(t), newAuthority(t)
 	b := startBroker(t, BrokerConfig{Name: "c1", Listen: "127.0.0.1:0", TLS: ca.issue(t, "c1"), Node: nodesNamed("a")})
 	try := func(c *tls.Config) error {
-		nc, err := nats.Connect("tls://"+b.Addr(), nats.Secure(c), nats.Timeout(5*time.Second))
+		nc, err := nats.Connect("tls://"+b.Addr(), nats.Secure(c), nats.Timeout(30*time.Second))
 		if err == nil {
 			nc.Close()
 		}
@@ -262,18 +267,18 @@ func TestBusOnAnExternalCluster(t *testing.T) {
 		TLSConfig: hard, TLSVerify: true, Users: []*server.User{{Username: "controller", Password: "p1"}, {Username: "a", Password: "p2"}}}))(t)
 	ns.Start()
 	defer ns.Shutdown()
-	if !ns.ReadyForConnections(10 * time.Second) {
+	if !ns.ReadyForConnections(30 * time.Second) {
 		t.Fatal("the server does not start")
 	}
 	at := func(user, password string) *Bus {
 		return dial(t, BusConfig{Name: user, Servers: []string{ns.Addr().String()}, TLS: ca.issue(t, user), Controllers: []string{"nats"}, User: user, Password: password})
 	}
 	controller, a := at("controller", "p1"), at("a", "p2")
-	heard := make(chan control.Report, 10)
-	collect(t, func(ctx context.Context) error { return controller.reports(ctx, func(r control.Report) { heard <- r }) })
+	var heard mail[control.Report]
+	collect(t, func(ctx context.Context) error { return controller.reports(ctx, heard.add) })
 	until(t, "the report arrives", func() bool {
 		_ = a.Report(t.Context(), control.Report{Node: "a", Boot: 1, Seq: 1}) // not connected yet, perhaps
-		return len(heard) > 0
+		return len(heard.all()) > 0
 	})
 	if at("a", "wrong").Connected() {
 		t.Fatal("let in with a wrong password")

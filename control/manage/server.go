@@ -25,6 +25,8 @@ type ServerConfig struct {
 	Tick  time.Duration // between computations when nothing is urgent; 250 ms
 	Core  CoreConfig    // its durations only
 	Log   *slog.Logger  // nil: none
+
+	clock func() time.Duration // of a test; nil: the time since NewServer
 }
 
 // Server is one controller of a network: it leads while it holds the lease, and
@@ -90,7 +92,12 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 }
 
 // now is the controller's monotonic clock.
-func (s *Server) now() time.Duration { return time.Since(s.start) }
+func (s *Server) now() time.Duration {
+	if s.cfg.clock != nil {
+		return s.cfg.clock()
+	}
+	return time.Since(s.start)
+}
 
 // Run contends for the lease and leads while it has it, until ctx ends; then the
 // lease is given back. The error is of kind Timeout.
