@@ -150,7 +150,7 @@ func (c *conn) answer() {
 		case <-c.ctx.Done():
 			return
 		}
-		if time.Now().After(c.until) {
+		if c.s.cfg.now().After(c.until) {
 			c.s.cfg.Logger.Info("ETSI 004 connection ended: the client certificate has expired", "app", c.apps[0])
 			return
 		}

@@ -58,6 +58,8 @@ type Config struct {
 	// CreatorZero answers OPEN_CONNECT without a key stream ID by status 0 in
 	// place of 1, for clients that take any other for a failure.
 	CreatorZero bool
+
+	now func() time.Time // that certificates are held against; nil: time.Now
 }
 
 // Times that are no matter of taste.
@@ -80,6 +82,9 @@ func (c *Config) defaults() {
 	c.Linger = cmp.Or(c.Linger, time.Minute)
 	if c.Names == nil {
 		c.Names = CertNames
+	}
+	if c.now == nil {
+		c.now = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -30,7 +30,7 @@ func newWorld(t testing.TB, sc keymgmttest.SupplyConfig, change func(*Config)) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Supply: w.supply, TLS: w.ca.Server(t), Timeout: 10 * time.Second}
+	cfg := Config{Supply: w.supply, TLS: w.ca.Server(t), Timeout: time.Minute}
 	if change != nil {
 		change(&cfg)
 	}
@@ -227,12 +227,15 @@ func TestMetadataRoomIsCheckedBeforeKeyIsTaken(t *testing.T) {
 
 func TestGetStatuses(t *testing.T) {
 	w := newWorld(t, keymgmttest.SupplyConfig{}, nil)
-	a, b := w.pair(t, id(1), wire.QoS{ChunkSize: 32, Timeout: 1000}) // bounds the opening, too
+	a, b := w.pair(t, id(1), wire.QoS{ChunkSize: 32})
 	dst := make([]byte, 32)
 	w.supply.SetChunks(id(1), 2, false)
 	get(t, a, id(1), 7, dst, wire.Insufficient)
-	w.supply.SetChunks(id(1), 2, true)
-	get(t, a, id(1), 7, dst, wire.TimedOut)
+	// A stream of its own for the short time, which bounds its opener's calls only.
+	short := (<-open(t, a, "alice", "bob", wire.KSID{}, wire.QoS{ChunkSize: 32, Timeout: 30})).check(t, wire.NoPeerYet).ID
+	(<-open(t, b, "bob", "alice", short, wire.QoS{})).check(t, wire.OK)
+	w.supply.SetChunks(short, 2, true)
+	get(t, a, short, 7, dst, wire.TimedOut)
 	if a.Broken() != nil {
 		t.Fatal("the KME's time was up, and the client gave its connection up")
 	}
@@ -255,13 +258,17 @@ func TestGetStatuses(t *testing.T) {
 // A stream belongs to the application: a lost connection does not end it, but
 // staying away does.
 func TestApplicationComesBack(t *testing.T) {
-	w := newWorld(t, keymgmttest.SupplyConfig{}, func(c *Config) { c.Linger = 100 * time.Millisecond })
-	a, b := w.pair(t, id(1), wire.QoS{ChunkSize: 32})
+	w := newWorld(t, keymgmttest.SupplyConfig{}, nil)
+	a, _ := w.pair(t, id(1), wire.QoS{ChunkSize: 32})
 	dst := make([]byte, 32)
 	_ = a.Close()
+	until(t, func() bool { return w.s.connections("alice") == 0 })
 	a = w.client(t, "alice")
 	(<-open(t, a, "alice", "bob", id(1), wire.QoS{})).check(t, wire.OK)
 	get(t, a, id(1), 0, dst, wire.OK)
+
+	w = newWorld(t, keymgmttest.SupplyConfig{}, func(c *Config) { c.Linger = 10 * time.Millisecond })
+	a, b := w.pair(t, id(1), wire.QoS{ChunkSize: 32})
 	_ = a.Close()
 	var index uint32
 	until(t, func() bool {
@@ -277,7 +284,7 @@ func until(t *testing.T, cond func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); !cond(); <-tick.C {
+	for deadline := time.Now().Add(30 * time.Second); !cond(); <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatal("it does not come")
 		}
@@ -291,6 +298,13 @@ func (s *Server) connections(app qsc.AppID) int {
 		return len(a.conns)
 	}
 	return 0
+}
+
+// waits reports whether a Get of the application's is under way.
+func (s *Server) waits(app qsc.AppID, id wire.KSID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.saes[app].ends[id].turn) > 0
 }
 
 func TestDropEndsAnApplication(t *testing.T) {
@@ -325,9 +339,17 @@ func TestCancelledCallBreaksOnlyItsConnection(t *testing.T) {
 	w := newWorld(t, keymgmttest.SupplyConfig{}, nil)
 	a, b := w.pair(t, id(1), wire.QoS{ChunkSize: 32})
 	w.supply.SetChunks(id(1), 0, true)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if _, err := a.Get(ctx, wire.GetRequest{ID: id(1), MetaRoom: 256}, make([]byte, 32)); !qsc.IsKind(err, qsc.Timeout) {
+	done := make(chan error, 1)
+	var calling sync.WaitGroup
+	calling.Go(func() {
+		_, err := a.Get(ctx, wire.GetRequest{ID: id(1), MetaRoom: 256}, make([]byte, 32))
+		done <- err
+	})
+	until(t, func() bool { return w.s.waits("alice", id(1)) })
+	cancel()
+	if err := <-done; !qsc.IsKind(err, qsc.Timeout) {
 		t.Fatal(err)
 	}
 	if _, err := a.Get(t.Context(), wire.GetRequest{ID: id(1)}, make([]byte, 32)); !qsc.IsKind(err, qsc.Unreachable) {

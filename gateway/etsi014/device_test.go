@@ -41,7 +41,7 @@ func TestDeviceOverProcesses(t *testing.T) {
 		defer l.Close()
 		ends[i] = l
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for seq := range uint64(4) {
 		want := func(s uint64) bool { return s == seq }

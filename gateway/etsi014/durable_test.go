@@ -77,7 +77,7 @@ func durablePair(t testing.TB) load.Plan {
 // is the same at both ends.
 func TestDurableOnce(t *testing.T) {
 	plan := durablePair(t)
-	plan.Batch, plan.Workers, plan.Once, plan.MaxPairs, plan.Duration, plan.Size = 32, 4, true, 300, time.Minute, 256
+	plan.Batch, plan.Workers, plan.Once, plan.MaxPairs, plan.Duration, plan.Size = 32, 4, true, 300, 10*time.Minute, 256
 	r, err := load.Run(t.Context(), plan)
 	if err != nil || r.Errors+r.Wrong > 0 || r.Pairs < 290 {
 		t.Fatalf("%d pairs, %d wrong, %d errors, first %v, %v", r.Pairs, r.Wrong, r.Errors, r.First, err)

@@ -351,7 +351,7 @@ func TestInstallAPathThroughTheDoor(t *testing.T) {
 	bus := func() *manage.Bus { return got(manage.Dial(manage.BusConfig{Name: "x", Broker: broker}))(t) }
 	store := got(manage.OpenSQLite(t.TempDir() + "/c.db"))(t)
 	defer store.Close()
-	ctl := got(manage.NewServer(manage.ServerConfig{Name: "c", Network: network, Store: store, Bus: bus()}))(t)
+	ctl := got(manage.NewServer(manage.ServerConfig{Name: "c", Network: network, Store: store, Bus: bus(), Lease: time.Minute}))(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -425,7 +425,7 @@ func stateOf(n *topology.Network, id qsc.NodeID) (r control.Report) {
 
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s", what)
 		}

@@ -46,7 +46,7 @@ func kme(t *testing.T, reply func(r *http.Request, conn, n int) string) (*Client
 		t.Cleanup(c.Close)
 		return c
 	}
-	return client(5*time.Second, false), client
+	return client(time.Minute, false), client
 }
 
 func answerAll(c net.Conn, conn int, reply func(*http.Request, int, int) string) {
@@ -155,10 +155,10 @@ func TestStaleConnections(t *testing.T) {
 	}
 	_, broken := kme(t, func(*http.Request, int, int) string { calls.Add(1); return "" })
 	calls.Store(0)
-	if _, err := broken(time.Second, false).EncKeys(t.Context(), "bob", KeyRequest{}); !qsc.IsKind(err, qsc.Unreachable) || calls.Load() != 1 {
+	if _, err := broken(time.Minute, false).EncKeys(t.Context(), "bob", KeyRequest{}); !qsc.IsKind(err, qsc.Unreachable) || calls.Load() != 1 {
 		t.Errorf("%d requests, %v", calls.Load(), err)
 	}
-	fresh := client(time.Second, true)
+	fresh := client(time.Minute, true)
 	before := conns.Load()
 	for i := range int64(2) {
 		if _, err := fresh.EncKeys(t.Context(), "bob", KeyRequest{}); err != nil || conns.Load() != before+1+i {
