@@ -13,6 +13,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/control/topology"
 	"github.com/quantum-secure-cloud/qsc/gateway/enrol"
+	"github.com/quantum-secure-cloud/qsc/internal/testkit"
 	"github.com/quantum-secure-cloud/qsc/keymgmt"
 )
 
@@ -44,7 +45,7 @@ func openPairOf(t *testing.T, dir, source string, change func(*Config)) (both [2
 		t.Fatal(err)
 	}
 	for i := range nw.Nodes {
-		nw.Nodes[i].Listen = freeAddress(t)
+		nw.Nodes[i].Listen = testkit.Address(t)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -100,12 +101,12 @@ func TestDeviceLinks(t *testing.T) {
 	kme := map[qsc.NodeID]KME{}
 	openPairOf(t, filepath.Join(dir, "vendor"), pairOf("kind = \"simulated\"\nrate = \"40 Mbit/s\""), func(c *Config) {
 		c.TLS = TLS{cert[string(c.Node)].CertFile, cert[string(c.Node)].KeyFile, ca.CertFile()}
-		c.KME = KME{ETSI014: freeAddress(t), ETSI004: freeAddress(t), SAEs: saes}
+		c.KME = KME{ETSI014: testkit.Address(t), ETSI004: testkit.Address(t), SAEs: saes}
 		kme[c.Node] = c.KME
 	})
 	for _, protocol := range []string{"etsi014", "etsi004"} {
 		t.Run(protocol, func(t *testing.T) {
-			blocks := freeAddress(t)
+			blocks := testkit.Address(t)
 			ours := openPairOf(t, filepath.Join(dir, protocol), pairOf(`kind = "device"`), func(c *Config) {
 				me, other := "sae-"+string(c.Node), "sae-b"
 				if c.Node == "b" {
@@ -133,7 +134,7 @@ func drawAcross(t *testing.T, n [2]*Node) {
 	t.Helper()
 	var keys *keymgmt.Keys
 	var err error
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		keys, err = n[0].Supply().Issue(t.Context(), keymgmt.KeyRequest{Master: "sae-a", Slaves: []qsc.AppID{"sae-b"}, Number: 3, Want: keymgmt.AnyClass})
 		if err == nil || !qsc.IsKind(err, qsc.Exhausted) {
 			break // Issue itself waits for key

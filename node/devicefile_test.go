@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
+	"github.com/quantum-secure-cloud/qsc/internal/testkit"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/device/record"
 	"github.com/quantum-secure-cloud/qsc/quantum/device/timetag"
@@ -20,7 +21,7 @@ func TestDeviceFiles(t *testing.T) {
 	dir := t.TempDir()
 	t.Run("record", func(t *testing.T) {
 		vendor := writeRecords(t, dir)
-		blocks := freeAddress(t)
+		blocks := testkit.Address(t)
 		both := openPairOf(t, filepath.Join(dir, "r"), pairOf(`kind = "device"`), func(c *Config) {
 			c.Device = map[string]Device{"a-b": {Protocol: "record", File: vendor, Blocks: blocks}}
 		})
@@ -28,7 +29,7 @@ func TestDeviceFiles(t *testing.T) {
 	})
 	t.Run("timetag", func(t *testing.T) {
 		events := writeEvents(t, dir)
-		channel := freeAddress(t)
+		channel := testkit.Address(t)
 		source := strings.Replace(pairOf(`kind = "device"`), "16 KiB", "4 KiB", 1)
 		both := openPairOf(t, filepath.Join(dir, "t"), source, func(c *Config) {
 			c.Device = map[string]Device{"a-b": {Protocol: "timetag", Events: events[c.Node], Channel: channel, Sifted: 120_000}}
@@ -98,7 +99,7 @@ func awaitKey(t *testing.T, both [2]*Node, want qsc.Class) {
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.After(60 * time.Second); !ready(both[0]) || !ready(both[1]); {
+	for end := time.After(3 * time.Minute); !ready(both[0]) || !ready(both[1]); {
 		select {
 		case <-tick.C:
 		case <-end:

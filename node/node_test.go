@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/control/topology"
 	"github.com/quantum-secure-cloud/qsc/gateway/admin"
+	"github.com/quantum-secure-cloud/qsc/internal/testkit"
 )
 
 // star is a network of one home and three sites.
@@ -78,15 +78,6 @@ type cluster struct {
 	home *admin.Client
 }
 
-func freeAddress(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func newCluster(t testing.TB, source string) *cluster {
 	return newClusterFrom(t, source, func(nw *Network, data string) error { return Found(t.Context(), nw, data, nil) })
 }
@@ -97,7 +88,7 @@ func newClusterFrom(t testing.TB, source string, found func(*Network, string) er
 		t.Fatal(err)
 	}
 	for i := range nw.Nodes {
-		nw.Nodes[i].Listen = freeAddress(t)
+		nw.Nodes[i].Listen = testkit.Address(t)
 	}
 	c := &cluster{t: t, net: nw, data: t.TempDir(), run: map[qsc.NodeID]*Node{}}
 	if err := os.WriteFile(filepath.Join(c.data, "network.toml"), nw.Marshal(), 0o600); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/quantum-secure-cloud/qsc"
 	"github.com/quantum-secure-cloud/qsc/control"
 	"github.com/quantum-secure-cloud/qsc/control/topology"
+	"github.com/quantum-secure-cloud/qsc/internal/testkit"
 	"github.com/quantum-secure-cloud/qsc/quantum"
 	"github.com/quantum-secure-cloud/qsc/quantum/satellite"
 )
@@ -138,7 +139,7 @@ id = "quick"
 base = "metro-one-decoy"
 parameters = { clock_hz = 10e6, eta_det = 0.8, block = 100_000, mu1 = 0.586, mu2 = 0.199, p1 = 0.336, p_x = 0.695 }
 `
-	channel := freeAddress(t)
+	channel := testkit.Address(t)
 	both := openPairOf(t, t.TempDir(), source, func(c *Config) {
 		c.Quantum = map[string]Quantum{"a-b": {Channel: channel}}
 	})
@@ -146,7 +147,7 @@ parameters = { clock_hz = 10e6, eta_det = 0.8, block = 100_000, mu1 = 0.586, mu2
 		t.Helper()
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
-		for end := time.After(time.Minute); ; {
+		for end := time.After(3 * time.Minute); ; {
 			a, b := both[0].report().Links[0], both[1].report().Links[0]
 			if ok(a) && ok(b) {
 				return

@@ -25,7 +25,7 @@ func TestDryWayBackIsAWaitForKey(t *testing.T) {
 		return way, n
 	}
 	got := make(chan error, 1)
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for waits := false; !waits; {
 		go func() { // ends with the get
 			_, err := c.home.Get(t.Context(), "o", io.Discard, 0, 1)
@@ -61,7 +61,7 @@ func TestDryWayBackIsAWaitForKey(t *testing.T) {
 		if err != nil {
 			t.Error("the get did not go on when the key had come:", err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		_, n := left()
 		t.Errorf("the get still waits, %d bytes of pad are left", n)
 	}

@@ -4,13 +4,13 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/quantum-secure-cloud/qsc/internal/testkit"
 	"github.com/quantum-secure-cloud/qsc/keymgmt/keymgmttest"
 )
 
@@ -38,16 +38,6 @@ sslVersionMin = TLSv1.3
 ciphersuites = TLS_AES_256_GCM_SHA384
 `
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func TestBehindStunnel(t *testing.T) {
 	stunnel, err1 := exec.LookPath("stunnel")
 	openssl, err2 := exec.LookPath("openssl")
@@ -56,7 +46,7 @@ func TestBehindStunnel(t *testing.T) {
 	}
 	p := open(t, keymgmttest.SupplyConfig{})
 	ca, cert, private := p.ca.Files(t, p.ca.Leaf(t, "router-1"))
-	dir, front, between := t.TempDir(), freeAddress(t), freeAddress(t)
+	dir, front, between := t.TempDir(), testkit.Address(t), testkit.Address(t)
 	const psk = "8f0b6c1d2e3f405162738495a6b7c8d98f0b6c1d2e3f405162738495a6b7c8d9" // of this test only
 	list, conf := filepath.Join(dir, "psk"), filepath.Join(dir, "conf")
 	for path, text := range map[string]string{
