@@ -58,13 +58,21 @@ func writeRecords(t *testing.T, dir string) string {
 
 // writeEvents makes what two taggers will have written within seconds, beginning when
 // it returns: a node does not look at what lies further back. How long the making takes
-// (seconds under the race detector) is tried out with a part of it.
+// (seconds under the race detector) is tried out with a part of it, and what a stall has
+// made far too early or too late is made again.
 func writeEvents(t *testing.T, dir string) map[qsc.NodeID]string {
 	t.Helper()
 	const epochs, some = 48, 4 // of 0.54 s
 	begin := time.Now()
 	simulate(t, filepath.Join(dir, "trial"), begin, some)
-	return simulate(t, dir, time.Now().Add(time.Since(begin)*epochs/some), epochs)
+	for took := time.Since(begin) * epochs / some; ; took = time.Since(begin) {
+		begin = time.Now()
+		start := begin.Add(took)
+		out := simulate(t, filepath.Join(dir, start.Format("150405.000")), start, epochs)
+		if late := time.Since(start); late > -5*time.Second && late < 8*time.Second {
+			return out
+		}
+	}
 }
 
 func simulate(t *testing.T, dir string, start time.Time, epochs int) map[qsc.NodeID]string {
