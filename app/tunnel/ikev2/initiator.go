@@ -22,6 +22,8 @@ type Initiator struct {
 	staged  qsc.KeyID
 	current qsc.KeyID // the PPK_ID that the loaded connection names; zero: none of ours
 	before  []string  // IKE SAs from before Stage
+
+	drained func(ctx context.Context, old []string) // of a test: what follows Linger
 }
 
 // DefaultLinger is longer than any path, as charon's own delay for rekeyed
@@ -121,6 +123,9 @@ func (e *Initiator) linger(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(wait):
+	}
+	if e.drained != nil {
+		e.drained(ctx, e.before)
 	}
 }
 

@@ -1,7 +1,9 @@
 package ikev2
 
 import (
+	"context"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,9 +12,44 @@ import (
 	"github.com/quantum-secure-cloud/qsc/app/tunnel/vici"
 )
 
-// linger is short, as the cable is; a busy machine holds a packet up for some
-// ten milliseconds.
+// linger is short, as the cable is. How long a busy machine holds a packet up nobody
+// knows: see drained.
 const linger = 250 * time.Millisecond
+
+// drained waits until each end of the old IKE SAs has taken in every packet that the
+// other has sent by them.
+func drained(p *tunneltest.StrongSwan, conn *Conn) func(context.Context, []string) {
+	return func(ctx context.Context, old []string) {
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for under := true; under; {
+			out, in := map[string]string{}, map[string]string{} // packets by the SA's SPI
+			for i := range p.Socket {
+				for _, s := range p.SAs(i, conn.Name) {
+					if i == 0 && !slices.Contains(old, s.Get("uniqueid")) {
+						continue
+					}
+					for _, c := range s.Section("child-sas").Items {
+						out[c.Sub.Get("spi-out")], in[c.Sub.Get("spi-in")] = c.Sub.Get("packets-out"), c.Sub.Get("packets-in")
+					}
+				}
+			}
+			under = false
+			for spi, n := range out {
+				if got, both := in[spi]; both && got != n {
+					under = true
+				}
+			}
+			if under {
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+				}
+			}
+		}
+	}
+}
 
 // realPair runs two charons in two namespaces: networks 10.91.1.1 and 10.91.2.1
 // are to be joined.
@@ -37,11 +74,11 @@ func realPair(t *testing.T) (p *tunneltest.StrongSwan, sockets [2]string, conns 
 func TestRealRotation(t *testing.T) {
 	p, sockets, conns := realPair(t)
 	keys := &tunneltest.Keys{}
-	lead, _ := tunneltest.Rig(t, keys, &Initiator{Socket: sockets[0], Conn: conns[0], Linger: linger}, &Responder{Socket: sockets[1], Conn: conns[1], Userspace: true})
+	lead, _ := tunneltest.Rig(t, keys, &Initiator{Socket: sockets[0], Conn: conns[0], Linger: linger, drained: drained(p, conns[0])}, &Responder{Socket: sockets[1], Conn: conns[1], Userspace: true})
 	if err := lead.Rotate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if !p.Reaches(0, "10.91.2.1", 5*time.Second) {
+	if !p.Reaches(0, "10.91.2.1", 30*time.Second) {
 		t.Fatal("the tunnel does not come up")
 	}
 	ping, back := p.Ping(0, "10.91.2.1", 20*time.Millisecond), p.Ping(1, "10.91.1.1", 20*time.Millisecond)
@@ -49,7 +86,7 @@ func TestRealRotation(t *testing.T) {
 	lead.Report = func(e tunnel.Event) { slowest = max(slowest, e.Took) }
 	flows := func() {
 		a, b := ping.Received(), back.Received()
-		tunneltest.Await(t, "traffic flows", 5*time.Second, func() bool { return ping.Received() > a+4 && back.Received() > b+4 })
+		tunneltest.Await(t, "traffic flows", 30*time.Second, func() bool { return ping.Received() > a+4 && back.Received() > b+4 })
 	}
 	for i := range 6 {
 		flows()
@@ -104,7 +141,7 @@ func TestRealWithoutLanes(t *testing.T) {
 			t.Fatalf("rotation %d: %v", i, err)
 		}
 		now := onlySA(t, sockets[0], conns[0])
-		if now == last || !p.Reaches(0, "10.91.2.1", 5*time.Second) {
+		if now == last || !p.Reaches(0, "10.91.2.1", 30*time.Second) {
 			t.Fatalf("rotation %d: IKE SA %s after %s", i, now, last)
 		}
 		last = now
@@ -118,7 +155,7 @@ func TestRealRestart(t *testing.T) {
 	keys := &tunneltest.Keys{}
 	var ping *tunneltest.Pinging
 	for i := range 3 {
-		lead, _ := tunneltest.Rig(t, keys, &Initiator{Socket: sockets[0], Conn: conns[0], Linger: linger}, &Responder{Socket: sockets[1], Conn: conns[1], Userspace: true})
+		lead, _ := tunneltest.Rig(t, keys, &Initiator{Socket: sockets[0], Conn: conns[0], Linger: linger, drained: drained(p, conns[0])}, &Responder{Socket: sockets[1], Conn: conns[1], Userspace: true})
 		if err := lead.Rotate(t.Context()); err != nil {
 			t.Fatalf("process %d: %v", i, err)
 		}
@@ -126,7 +163,7 @@ func TestRealRestart(t *testing.T) {
 			ping = p.Ping(0, "10.91.2.1", 20*time.Millisecond)
 		}
 		seen := ping.Received()
-		tunneltest.Await(t, "traffic flows", 5*time.Second, func() bool { return ping.Received() > seen+4 })
+		tunneltest.Await(t, "traffic flows", 30*time.Second, func() bool { return ping.Received() > seen+4 })
 		onlySA(t, sockets[0], conns[0])
 	}
 	if sent, got := ping.Stop(); sent < 10 || got != sent {

@@ -76,7 +76,7 @@ func NewStrongSwan(t testing.TB) *StrongSwan {
 		s.charon(i, dir)
 	}
 	for i := range s.Socket {
-		Await(t, "charon opens its socket", 10*time.Second, func() bool {
+		Await(t, "charon opens its socket", 30*time.Second, func() bool {
 			c, err := vici.Dial(t.Context(), s.Socket[i])
 			if err != nil {
 				return false

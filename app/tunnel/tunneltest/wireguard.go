@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
-	"os"
 	"testing"
 	"time"
 )
@@ -33,8 +32,11 @@ func NewWireGuard(t testing.TB) *WireGuard {
 		w.Name[i] = fmt.Sprintf("q%s%d", w.NS[i][len(w.NS[i])-6:], i)
 		w.Socket[i] = "/var/run/wireguard/" + w.Name[i] + ".sock"
 		w.Start(i, []string{"LOG_LEVEL=error", "WG_PROCESS_FOREGROUND=1"}, "wireguard-go", "-f", w.Name[i])
-		Await(t, "wireguard-go opens its socket", 10*time.Second, func() bool {
-			_, err := os.Stat(w.Socket[i])
+		Await(t, "wireguard-go opens its socket", 30*time.Second, func() bool {
+			c, err := net.Dial("unix", w.Socket[i]) // the file is there before anybody listens
+			if err == nil {
+				_ = c.Close()
+			}
 			return err == nil
 		})
 		w.In(i, "ip", "addr", "add", fmt.Sprintf("10.91.0.%d/24", i+1), "dev", w.Name[i])

@@ -44,7 +44,7 @@ func psk(t *testing.T, h host) qsc.Secret {
 // another.
 func TestRealRotation(t *testing.T) {
 	p, hosts := realPair(t)
-	if !p.Reaches(0, "10.91.0.2", 10*time.Second) {
+	if !p.Reaches(0, "10.91.0.2", 30*time.Second) {
 		t.Fatal("the tunnel does not come up")
 	}
 	lead, _ := tunneltest.Rig(t, &tunneltest.Keys{}, &End{Device: hosts[0].dev, Peer: hosts[0].peer}, &End{Device: hosts[1].dev, Peer: hosts[1].peer})
@@ -54,7 +54,7 @@ func TestRealRotation(t *testing.T) {
 	before := psk(t, hosts[0])
 	for i := range 6 {
 		seen := ping.Received()
-		tunneltest.Await(t, "traffic flows", 5*time.Second, func() bool { return ping.Received() > seen+4 })
+		tunneltest.Await(t, "traffic flows", 30*time.Second, func() bool { return ping.Received() > seen+4 })
 		if err := lead.Rotate(t.Context()); err != nil {
 			t.Fatalf("rotation %d: %v", i, err)
 		}
@@ -65,14 +65,14 @@ func TestRealRotation(t *testing.T) {
 		before = a
 	}
 	seen := ping.Received()
-	tunneltest.Await(t, "traffic flows", 5*time.Second, func() bool { return ping.Received() > seen+4 })
+	tunneltest.Await(t, "traffic flows", 30*time.Second, func() bool { return ping.Received() > seen+4 })
 	sent, got := ping.Stop()
 	t.Logf("%d pings sent, %d answered over 6 rotations, the slowest of which took %v", sent, got, slowest)
 	if sent < 30 || got != sent {
 		t.Errorf("%d of %d pings answered", got, sent)
 	}
 	p.Again(0, before.Expose())
-	if !p.Reaches(0, "10.91.0.2", 10*time.Second) {
+	if !p.Reaches(0, "10.91.0.2", 30*time.Second) {
 		t.Error("no handshake with the key of the last rotation")
 	}
 	wrong := qsc.NewSecret(make([]byte, 32))
@@ -81,7 +81,7 @@ func TestRealRotation(t *testing.T) {
 		t.Error("a handshake with another pre-shared key: the test cannot fail")
 	}
 	p.Again(0, before.Expose())
-	if !p.Reaches(0, "10.91.0.2", 10*time.Second) {
+	if !p.Reaches(0, "10.91.0.2", 30*time.Second) {
 		t.Error("no handshake after the right key came back")
 	}
 }
@@ -93,7 +93,7 @@ func TestRealRekey(t *testing.T) {
 		t.Skip("takes over two minutes, until WireGuard makes a new handshake by itself: set QSC_LONG=1")
 	}
 	p, hosts := realPair(t)
-	if !p.Reaches(0, "10.91.0.2", 10*time.Second) {
+	if !p.Reaches(0, "10.91.0.2", 30*time.Second) {
 		t.Fatal("the tunnel does not come up")
 	}
 	lead, _ := tunneltest.Rig(t, &tunneltest.Keys{}, &End{Device: hosts[0].dev, Peer: hosts[0].peer}, &End{Device: hosts[1].dev, Peer: hosts[1].peer})
@@ -110,7 +110,7 @@ func TestRealRekey(t *testing.T) {
 		return err == nil && now.Handshake.After(first.Handshake)
 	})
 	seen := ping.Received()
-	tunneltest.Await(t, "traffic flows", 5*time.Second, func() bool { return ping.Received() > seen+50 })
+	tunneltest.Await(t, "traffic flows", 30*time.Second, func() bool { return ping.Received() > seen+50 })
 	sent, got := ping.Stop()
 	t.Logf("%d pings sent, %d answered", sent, got)
 	if got != sent {
