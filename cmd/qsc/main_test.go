@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait for a process in these tests.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 type upKey struct{}
 
@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 			return os.Geteuid() == 0, nil // who may read everything
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "up": up, "down": down, "kill9": kill9, "json": jsonAt, "random": random, "gone": gone, "named": named,
+			"code": code, "up": up, "down": down, "kill9": kill9, "json": jsonAt, "random": random, "gone": gone, "named": named, "attack": attack,
 		},
 	})
 }
@@ -168,6 +168,24 @@ func named(ts *testscript.TestScript, _ bool, args []string) {
 		name = strings.Repeat("n", n)
 	}
 	code(ts, false, []string{args[0], "qsc", "put", args[1], name})
+}
+
+// attack LINK ARGS... attacks a link until its alarm is raised, for longer and longer:
+// how soon it is depends on the machine.
+func attack(ts *testscript.TestScript, _ bool, args []string) {
+	for during := 1500 * time.Millisecond; ; during *= 2 {
+		ts.Check(ts.Exec("qsc", append([]string{"link", "attack", "--json", "--for", during.String(), "--recover", "2m"}, args...)...))
+		var said struct {
+			Alarm float64 `json:"alarm_after_s"`
+		}
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &said))
+		if said.Alarm >= 0 {
+			return
+		}
+		if during > patience {
+			ts.Fatalf("no alarm is raised")
+		}
+	}
 }
 
 // json FILE PATH [WANT] sees that the value at a dotted path is there, and is
