@@ -153,6 +153,11 @@ func TestStaleConnections(t *testing.T) {
 	if calls.Load() != 5 {
 		t.Errorf("%d requests for three calls with two broken connections", calls.Load())
 	}
+	idle := &conn{used: time.Now()}
+	p := pool{dial: func(context.Context) (*tls.Conn, error) { return nil, nil }, idle: []*conn{idle}}
+	if got, err := p.get(t.Context(), true); err != nil || got == idle || len(p.idle) != 1 {
+		t.Errorf("a new connection costs an idle one: %d are left", len(p.idle))
+	}
 	_, broken := kme(t, func(*http.Request, int, int) string { calls.Add(1); return "" })
 	calls.Store(0)
 	if _, err := broken(time.Minute, false).EncKeys(t.Context(), "bob", KeyRequest{}); !qsc.IsKind(err, qsc.Unreachable) || calls.Load() != 1 {

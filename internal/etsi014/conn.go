@@ -54,7 +54,11 @@ type pool struct {
 }
 
 func (p *pool) get(ctx context.Context, fresh bool) (*conn, error) {
-	for c := p.pop(); c != nil && !fresh; c = p.pop() {
+	for !fresh {
+		c := p.pop()
+		if c == nil {
+			break
+		}
 		if time.Since(c.used) < idleTime {
 			return c, nil
 		}
