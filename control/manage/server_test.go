@@ -285,7 +285,9 @@ func TestNodeView(t *testing.T) {
 	if l := v.Links[0]; l.Peer != "b" || !l.Up || !l.First || l.Taken != 1e6 || l.Free != 0 || l.State.Send != full || l.Far != 0 {
 		t.Fatalf("link %+v", l)
 	}
-	list := got(s.Events(t.Context(), 0))(t)
+	soon, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	list := got(s.Events(soon, 0))(t)
 	if !slices.ContainsFunc(list, func(e control.Event) bool { return e.Kind == control.EventAppNew && e.App[0] == "x" && e.Node == "a" }) {
 		t.Fatalf("events %+v", list)
 	}

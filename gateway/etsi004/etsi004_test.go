@@ -259,16 +259,20 @@ func TestGetStatuses(t *testing.T) {
 // staying away does.
 func TestApplicationComesBack(t *testing.T) {
 	w := newWorld(t, keymgmttest.SupplyConfig{}, nil)
-	a, _ := w.pair(t, id(1), wire.QoS{ChunkSize: 32})
-	dst := make([]byte, 32)
+	a, b := w.pair(t, id(1), wire.QoS{ChunkSize: 32})
+	dst, before := make([]byte, 32), w.s.end("alice", id(1))
 	_ = a.Close()
 	until(t, func() bool { return w.s.connections("alice") == 0 })
+	get(t, b, id(1), 0, dst, wire.OK)
 	a = w.client(t, "alice")
 	(<-open(t, a, "alice", "bob", id(1), wire.QoS{})).check(t, wire.OK)
 	get(t, a, id(1), 0, dst, wire.OK)
+	if w.s.end("alice", id(1)) != before {
+		t.Fatal("the stream has ended with the connection")
+	}
 
 	w = newWorld(t, keymgmttest.SupplyConfig{}, func(c *Config) { c.Linger = 10 * time.Millisecond })
-	a, b := w.pair(t, id(1), wire.QoS{ChunkSize: 32})
+	a, b = w.pair(t, id(1), wire.QoS{ChunkSize: 32})
 	_ = a.Close()
 	var index uint32
 	until(t, func() bool {
@@ -300,11 +304,11 @@ func (s *Server) connections(app qsc.AppID) int {
 	return 0
 }
 
-// waits reports whether a Get of the application's is under way.
-func (s *Server) waits(app qsc.AppID, id wire.KSID) bool {
+// end is an application's end of a stream that is open.
+func (s *Server) end(app qsc.AppID, id wire.KSID) *end {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.saes[app].ends[id].turn) > 0
+	return s.saes[app].ends[id]
 }
 
 func TestDropEndsAnApplication(t *testing.T) {
@@ -347,7 +351,7 @@ func TestCancelledCallBreaksOnlyItsConnection(t *testing.T) {
 		_, err := a.Get(ctx, wire.GetRequest{ID: id(1), MetaRoom: 256}, make([]byte, 32))
 		done <- err
 	})
-	until(t, func() bool { return w.s.waits("alice", id(1)) })
+	until(t, func() bool { return len(w.s.end("alice", id(1)).turn) > 0 }) // a Get is under way
 	cancel()
 	if err := <-done; !qsc.IsKind(err, qsc.Timeout) {
 		t.Fatal(err)
