@@ -69,7 +69,7 @@ func writeEvents(t *testing.T, dir string) map[qsc.NodeID]string {
 		begin = time.Now()
 		start := begin.Add(took)
 		out := simulate(t, filepath.Join(dir, start.Format("150405.000")), start, epochs)
-		if late := time.Since(start); late > -5*time.Second && late < 8*time.Second {
+		if late := time.Since(start); late > -30*time.Second && late < 12*time.Second {
 			return out
 		}
 	}
