@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -51,6 +52,7 @@ type Network struct {
 	Prog *tap.Progress
 
 	opt Options
+	mu  sync.Mutex // held while taps follow their node
 }
 
 // Load reads a description: a built-in network's name or a file.
@@ -133,7 +135,7 @@ func (n *Network) Kill(id qsc.NodeID) {
 	if err := n.Fleet.Kill(id); err != nil && !qsc.IsKind(err, qsc.NotFound) {
 		n.T.Error(err)
 	}
-	n.shut(id)
+	n.follow(id)
 }
 
 // MustKill is Kill of a node that runs.
@@ -142,7 +144,7 @@ func (n *Network) MustKill(id qsc.NodeID) {
 	if err := n.Fleet.Kill(id); err != nil {
 		n.T.Fatal(err)
 	}
-	n.shut(id)
+	n.follow(id)
 }
 
 // Stop asks a node to end; its taps let nobody in from then on.
@@ -151,7 +153,7 @@ func (n *Network) Stop(id qsc.NodeID) {
 	if err := n.Fleet.Stop(id); err != nil {
 		n.T.Error(err)
 	}
-	n.shut(id)
+	n.follow(id)
 }
 
 // StartNode starts a node that is down.
@@ -161,6 +163,7 @@ func (n *Network) StartNode(id qsc.NodeID) error {
 	if err := n.unshut(id); err != nil {
 		return err
 	}
+	defer n.follow(id)
 	return n.Fleet.StartNode(ctx, id)
 }
 

@@ -79,7 +79,15 @@ func (n *Network) tapsOf(id qsc.NodeID) (all []*tap.Tap) {
 	return all
 }
 
-func (n *Network) shut(id qsc.NodeID) {
+// follow shuts the taps of a node that does not run, and opens those of one that does:
+// when one goroutine kills a node and another starts it, either may come here last.
+func (n *Network) follow(id qsc.NodeID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.Fleet.PID(id) != 0 {
+		_ = n.unshut(id) // Linked says what is wrong
+		return
+	}
 	for _, p := range n.tapsOf(id) {
 		p.Shut()
 	}
