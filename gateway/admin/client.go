@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/quantum-secure-cloud/qsc"
 )
@@ -20,7 +21,10 @@ type Client struct {
 	http http.Client
 }
 
-const streamBuffer = 1 << 20
+const (
+	streamBuffer  = 1 << 20
+	expectTimeout = 10 * time.Second // then a body is sent though the node did not ask for it
+)
 
 // NewClient returns a client for the node of a directory. It connects when it is
 // first used.
@@ -35,6 +39,7 @@ func NewClient(dir string) *Client {
 			return d.DialContext(ctx, "unix", path)
 		},
 		WriteBufferSize: streamBuffer, ReadBufferSize: streamBuffer, DisableCompression: true,
+		ExpectContinueTimeout: expectTimeout,
 	}}}
 }
 
@@ -56,6 +61,10 @@ func (c *Client) Put(ctx context.Context, name string, r io.Reader, opt PutOptio
 	req.ContentLength = opt.Size
 	if opt.Size == 0 {
 		req.Body = http.NoBody
+	} else {
+		// A node that refuses says why before anything is sent, and has not hung up
+		// by the time we read it.
+		req.Header.Set("Expect", "100-continue")
 	}
 	var rep Report
 	return rep, c.do(req, &rep)
@@ -185,6 +194,9 @@ func (c *Client) absent(ctx context.Context, err error) error {
 	var e *qsc.Error
 	if errors.As(err, &e) {
 		return e // the body's reader has failed
+	}
+	if errors.Is(err, syscall.EPIPE) {
+		err = errors.New(err.Error()) // the node's, not that of a pipe the user has closed
 	}
 	return ioError(ctx, err)
 }
