@@ -14,12 +14,13 @@ import (
 // and that many bytes. One goroutine may send while another receives.
 type Stream struct {
 	*pipe
+	ctx  context.Context
 	stop func() bool
 	msg  []byte
 }
 
 func newStream(ctx context.Context, p *pipe) *Stream {
-	s := &Stream{pipe: p}
+	s := &Stream{pipe: p, ctx: ctx}
 	s.stop = context.AfterFunc(ctx, func() { p.reset(contextError(ctx, p.session.peer), true) })
 	return s
 }
@@ -46,6 +47,9 @@ func (s *Stream) Send(parts ...[]byte) error {
 	}
 	if n > MaxMessage {
 		return qsc.E("transport.Send", qsc.Invalid, string(s.Peer()), "message of %d bytes is over the limit of %d", n, MaxMessage)
+	}
+	if s.ctx.Err() != nil { // the reset that follows may come late
+		return contextError(s.ctx, s.Peer())
 	}
 	var head [4]byte
 	binary.BigEndian.PutUint32(head[:], uint32(n))

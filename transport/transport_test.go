@@ -266,6 +266,23 @@ func TestKeyRunsOutAndComesBack(t *testing.T) {
 	}
 }
 
+// After its context nothing more is said in a request.
+func TestNoMessageAfterCancel(t *testing.T) {
+	w := newWorld(t, 1<<20)
+	for range 100 {
+		ctx, cancel := context.WithCancel(t.Context())
+		s, err := w.a.Call(ctx, "b", methodSum, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if err := s.Send(nil); !qsc.IsKind(err, qsc.Timeout) {
+			t.Fatal("got", err)
+		}
+		_ = s.Close()
+	}
+}
+
 // Giving up a request that waits for key returns at once.
 func TestCancelWithoutKey(t *testing.T) {
 	w := newWorld(t, 4<<20)
