@@ -167,6 +167,9 @@ func (e *Endpoint) handle(r request) {
 		err = h(ctx, s.Peer(), r.head, s)
 	}
 	if err != nil {
+		if over := context.Cause(e.ctx); over != nil { // what the handler says of it may still arrive
+			err = over
+		}
 		r.pipe.reset(err, true)
 		return
 	}
